@@ -1,0 +1,1 @@
+"""The helper package of the asyncpg fire drills: it starts servers, breaks them, looks at them and checks exercises."""

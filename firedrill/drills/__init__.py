@@ -1,0 +1,45 @@
+"""The exercises' tasks, hints, checks and traps. In an exercise: `drill = drills.open("01_connecting")`, then `drill[1]`.
+
+    await drill[1].check(my_function)       runs it against servers of its own and says what was seen
+    drill[1].hint()                         the next of three hints
+"""
+
+from __future__ import annotations
+
+from ..servers import Unavailable
+from . import connecting, progress
+from .drill import Drill, Report, Task
+
+__all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
+
+DRILLS: dict[str, Drill] = {drill.name: drill for drill in (connecting.DRILL,)}
+
+
+def open(name: str) -> Drill:
+    """The drill of exercise `name`; its number alone will do. Raises `Unavailable`, naming those that there are."""
+    for known, drill in DRILLS.items():
+        if known == name or name.isdigit() and int(known.partition("_")[0]) == int(name):
+            return drill
+    raise Unavailable(f"There is no exercise {name!r}. There are: {', '.join(DRILLS)}.")
+
+
+def reset(name: str) -> str:
+    """Write the exercise anew and forget its progress. The version of before is kept in exercises/kept. Says what it did."""
+    import json
+
+    from .. import notebooks
+
+    drill = open(name)
+    path = notebooks.REPOSITORY / f"exercises/{drill.name}.ipynb"
+    kept = ""
+    if path.exists():
+        folder = path.parent / "kept"
+        folder.mkdir(exist_ok=True)
+        taken = len(list(folder.glob(f"{drill.name}-*.ipynb")))
+        kept = f" Your version is kept in exercises/kept/{drill.name}-{taken + 1}.ipynb."
+        path.rename(folder / f"{drill.name}-{taken + 1}.ipynb")
+    solution = json.loads((notebooks.REPOSITORY / f"solutions/{drill.name}.ipynb").read_text(encoding="utf-8"))
+    path.write_text(notebooks.text_of(notebooks.exercise(solution)), encoding="utf-8")
+    progress.forget(drill.name)
+    return (f"exercises/{drill.name}.ipynb is as it was at first.{kept}\n"
+            "In JupyterLab: File, Reload Notebook from Disk.")

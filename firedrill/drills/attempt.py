@@ -1,0 +1,81 @@
+"""Runs a learner's function so that nothing it does can stop the check: it may raise, hang, block the loop, ignore being cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..expect import describe
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one call: a value, or an error, or neither because it was still running after its limit."""
+
+    value: Any = None
+    error: BaseException | None = None
+    hung: bool = False
+    seconds: float = 0.0
+
+    @property
+    def returned(self) -> bool:
+        return self.error is None and not self.hung
+
+    def __str__(self) -> str:
+        if self.hung:
+            return "had not ended when it was stopped"
+        return describe(self.error).splitlines()[0][:200] if self.error else f"returned {type(self.value).__name__}"
+
+
+class _Blocked(BaseException):
+    """Raised into code that keeps the event loop from running."""
+
+
+async def run(function: Callable[..., Any], *arguments: Any, limit: float = 5.0) -> Outcome:
+    """Call `function`, sync or async, and wait for at most `limit` seconds (a second more where it blocks the event loop)."""
+    async def call() -> Any:
+        result = function(*arguments)
+        return await result if inspect.isawaitable(result) else result
+
+    before = time.monotonic()
+    with _alarm(limit + 1):
+        task = asyncio.ensure_future(call())
+        await asyncio.wait({task}, timeout=limit)
+        hung = not task.done()
+        for _ in range(10):     # code that swallows CancelledError gets several
+            if task.done():
+                break
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)
+    seconds = time.monotonic() - before
+    if hung or not task.done() or task.cancelled():
+        return Outcome(hung=hung, seconds=seconds, error=None if hung else asyncio.CancelledError())
+    error = task.exception()
+    if isinstance(error, _Blocked):
+        return Outcome(hung=True, seconds=seconds)
+    return Outcome(error=error, seconds=seconds) if error else Outcome(value=task.result(), seconds=seconds)
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """asyncio's timeouts need a loop that runs. This one interrupts code that blocks it, again and again until it gives in."""
+    def interrupt(*_: object) -> None:
+        raise _Blocked
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

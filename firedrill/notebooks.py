@@ -1,0 +1,134 @@
+"""`python -m firedrill.notebooks`: the one way in which outputs and exercises come about.
+
+Lessons and solutions are executed and stored with the outputs of that run; exercises are made from solutions; README's
+table of errors is made from the index. With `--check` nothing is executed or written: it fails where an exercise or the
+table is not what would be made. Names of notebooks limit what is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[1]
+SANITIZE = REPOSITORY / "notebooks/sanitize.cfg"
+METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"}}
+# The same output whatever the reader's shell says. The tests' notebooks run in the same world, see conftest.py.
+ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "COLUMNS": "100", "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
+
+SOLUTION = re.compile(r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[^\n]*\n"
+                      r"(?P<answer>.*?)"
+                      r"(?:^[ \t]*### STARTER[^\n]*\n(?P<starter>.*?))?"
+                      r"^[ \t]*### END SOLUTION[^\n]*\n?", re.S | re.M)
+
+
+def as_exercise(source: str) -> str:
+    """Each block of a solution gives way to its starter (the commented lines below ### STARTER), or to `...`."""
+    def starter(block: re.Match[str]) -> str:
+        given = block["starter"]
+        lines = [re.sub(r"^([ \t]*)# ?", r"\1", line) for line in given.splitlines()] if given else [f"{block['indent']}..."]
+        return "\n".join(lines) + "\n"
+
+    made = SOLUTION.sub(starter, source + "\n").rstrip("\n")
+    if "### BEGIN" in made or "### END" in made or "### STARTER" in made:
+        raise ValueError(f"unbalanced solution markers in:\n{source}")
+    return made
+
+
+def starter(name: str, number: int) -> str:
+    """The code that exercise `name` gives for a task: the cells tagged `task-<number>`."""
+    cells = json.loads((REPOSITORY / f"solutions/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return "\n".join(as_exercise("".join(cell["source"])) for cell in cells
+                     if f"task-{number}" in cell["metadata"].get("tags", []))
+
+
+def exercise(solution: dict[str, Any]) -> dict[str, Any]:
+    """The notebook for the learner: starters in place of answers, no cell tagged `solution`, no outputs."""
+    cells = []
+    for cell in solution["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if "solution" in tags:
+            continue
+        cell = {**cell, "source": cell["source"]}
+        if cell["cell_type"] == "code":
+            cell |= {"source": as_exercise("".join(cell["source"])).splitlines(keepends=True), "outputs": [],
+                     "execution_count": None}
+        elif cell is not None:
+            text = "".join(cell["source"]).replace("# Solution: ", "# Exercise: ")
+            cell |= {"source": text.splitlines(keepends=True)}
+        cells.append(cell)
+    return {**solution, "cells": cells, "metadata": METADATA}
+
+
+def text_of(notebook: dict[str, Any]) -> str:
+    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def rules() -> list[tuple[re.Pattern[str], str]]:
+    """The sanitizing rules, which nbval applies as well: what they hide is stored as they write it, so no run leaves a diff."""
+    return [(re.compile(pattern), replacement) for pattern, replacement in re.findall(
+        r"^regex: (.*)\nreplace: (.*)$", SANITIZE.read_text(encoding="utf-8"), re.M)]
+
+
+def execute(path: Path) -> None:
+    """Run a notebook from top to bottom in a fresh kernel, in its own folder, and store its outputs."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)        # type: ignore[no-untyped-call]
+    os.environ.update(ENVIRONMENT)
+    NotebookClient(notebook, timeout=60, kernel_name="python3", record_timing=False, coalesce_streams=True,
+                   store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags",) if key in cell.metadata})
+        for output in cell.get("outputs", []):
+            _apply_rules(output)
+    notebook.metadata = nbformat.from_dict(METADATA)
+    path.write_text(text_of(json.loads(nbformat.writes(notebook))), encoding="utf-8")      # type: ignore[no-untyped-call]
+
+
+def _apply_rules(output: Any) -> None:
+    texts = output.get("data", output)
+    for key in ("text", "text/plain", "text/html", "evalue"):
+        if key in texts:
+            for pattern, replacement in rules():
+                texts[key] = pattern.sub(replacement, texts[key])
+
+
+def main(arguments: list[str]) -> int:
+    from . import readme
+    check = "--check" in arguments
+    names = {argument for argument in arguments if not argument.startswith("-")}
+    if not check:
+        from . import servers
+        if servers.choose()[0] == "embedded":
+            servers.debian.provide()
+        os.environ["FIREDRILL_PROGRESS"] = os.devnull
+        for folder in ("notebooks", "solutions"):
+            for path in sorted((REPOSITORY / folder).glob("*.ipynb")):
+                if not names or path.stem in names:
+                    print(f"running {folder}/{path.name}", flush=True)
+                    execute(path)
+    outdated = []
+    made = {REPOSITORY / "exercises" / path.name: text_of(exercise(json.loads(path.read_text(encoding="utf-8"))))
+            for path in sorted((REPOSITORY / "solutions").glob("*.ipynb"))}
+    made[readme.PATH] = readme.updated()
+    for path, text in made.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            outdated.append(str(path.relative_to(REPOSITORY)))
+            if not check:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    if check and outdated:
+        print(f"Not what is made from the solutions and the index: {', '.join(outdated)}. Run `make notebooks`.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

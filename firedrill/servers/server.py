@@ -1,0 +1,146 @@
+"""`Server`: one PostgreSQL or PgBouncer that a lesson may stop, pause and kill. Every kind of server offers the same."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import struct
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Literal, Self
+from urllib.parse import quote
+
+from .errors import Unavailable
+
+DATABASE = ROLE = "encore"
+SUPERUSER = "postgres"
+POOL_MODES = ("session", "transaction", "statement")    # also the names of PgBouncer's databases
+
+Status = Literal["running", "paused", "stopped"]
+
+
+class Server(ABC):
+    """Every operation may be repeated, and returns when it has come about. Port and data outlive a restart."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, name: str, port: int, database: str, password: str) -> None:
+        self.name, self.port, self.database, self.password = name, port, database, password
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.version}: {self.status}>"
+
+    @property
+    @abstractmethod
+    def status(self) -> Status: ...
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Without the minor release of PostgreSQL: "17", "1.24"."""
+
+    @abstractmethod
+    def log(self) -> str:
+        """All that the server has written to its log so far."""
+
+    @abstractmethod
+    def _start(self) -> None: ...
+    @abstractmethod
+    def _stop(self) -> None: ...
+    @abstractmethod
+    def _kill(self) -> None: ...
+    @abstractmethod
+    def _pause(self) -> None: ...
+    @abstractmethod
+    def _resume(self) -> None: ...
+
+    def dsn(self, database: str | None = None, *, user: str = ROLE) -> str:
+        """`postgresql://…` for a role: "encore", the application's, or "postgres", the superuser.
+
+        PgBouncer's databases are "session", "transaction" and "statement" (its pool modes) and, for the superuser,
+        its admin console, "pgbouncer".
+        """
+        return (f"postgresql://{user}:{quote(self.password, safe='')}@{self.host}:{self.port}"
+                f"/{quote(database or self.database, safe='')}")
+
+    def start(self, timeout: float = 30) -> None:
+        """Return when it answers. Raises `Unavailable` with the end of its log when it does not within `timeout` seconds."""
+        if self.status == "paused":
+            self._resume()
+        elif self.status == "stopped":
+            self._start()
+        deadline = time.monotonic() + timeout
+        while not self.answers():
+            if self.status == "stopped" or time.monotonic() > deadline:
+                raise Unavailable(f"{self.name} did not start. Its log ends with:\n{self.log().strip()[-1500:]}")
+            time.sleep(0.003)
+
+    def stop(self) -> None:
+        """As an administrator does: clients are disconnected, data is saved."""
+        self.resume()
+        if self.status != "stopped":
+            self._stop()
+
+    def kill(self) -> None:
+        """As a power cut does: nobody is told, nothing is saved."""
+        if self.status != "stopped":
+            self._kill()
+
+    def pause(self) -> None:
+        """Freeze all its processes: it keeps its connections and answers nothing."""
+        if self.status == "running":
+            self._pause()
+
+    def resume(self) -> None:
+        if self.status == "paused":
+            self._resume()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[Self]:
+        self.pause()
+        try:
+            yield self
+        finally:
+            self.resume()
+
+    @contextlib.contextmanager
+    def down(self, how: Literal["stop", "kill"] = "stop") -> Iterator[Self]:
+        self.stop() if how == "stop" else self.kill()
+        try:
+            yield self
+        finally:
+            self.start()
+
+    def answers(self) -> bool:
+        """Begin to log in. PostgreSQL answers with an error, 57P03, until it lets anybody in; then it asks for the password.
+
+        An SSLRequest would not do: it is answered too early. Another error ("no encryption", say) is an answer.
+        """
+        text = f"user\0{ROLE}\0database\0{self.database}\0\0".encode()
+        try:
+            with socket.create_connection((self.host, self.port), timeout=1) as connection:
+                connection.sendall(struct.pack("!ii", 8 + len(text), 3 << 16) + text)
+                answer = connection.makefile("rb")
+                kind = answer.read(1)
+                return kind == b"R" or kind == b"E" and b"C57P03\0" not in answer.read()
+        except OSError:
+            return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Below 32768, where outgoing connections get theirs: one of these could take the port of a stopped server."""
+    with contextlib.ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            probe = held.enter_context(socket.socket())
+            port = random.randrange(20000, 32000)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports

@@ -1,0 +1,106 @@
+"""`Stack`: a private PostgreSQL with a PgBouncer before it, which ends with the process that opened it, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import secrets
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Self
+
+from . import cache
+from .errors import PortTaken
+from .server import Server
+
+# A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill -9 too.
+# PR_SET_PDEATHSIG would not do: it fires when the thread that started the server ends.
+UNDERTAKER = 'cat >/dev/null; . ./bury.sh; cd / && rm -rf "$1"'
+
+
+class Stack(ABC):
+    """Open one with `servers.open()` (any kind), or with a kind's class. Also a context manager."""
+
+    kind: ClassVar[str]
+    postgres: Server
+    pgbouncer: Server
+
+    def __init__(self) -> None:
+        """Raises `Unavailable`; nothing is left behind then."""
+        run = cache.folder().resolve() / "run"
+        with cache.locked(run / "sweep"):
+            _sweep(run)
+            self.folder = run / f"{self.kind}-{secrets.token_hex(3)}"
+            # It begins to watch before there is anything to leave behind.
+            self.folder.mkdir(mode=0o700)
+            self._owner = open(self.folder / "owner", "w")      # noqa: SIM115  held for life, see _sweep
+            fcntl.flock(self._owner, fcntl.LOCK_EX)
+        (self.folder / "bury.sh").write_text(self._burial())
+        self._undertaker = subprocess.Popen(["sh", "-c", UNDERTAKER, "sh", str(self.folder)], cwd=self.folder,
+                                            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                            start_new_session=True)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def open(cls) -> Self:
+        """As the constructor; a port that another program took meanwhile is given up for another one."""
+        for _ in range(4):
+            with contextlib.suppress(PortTaken):
+                return cls()
+        return cls()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Set `postgres` and `pgbouncer` and start them."""
+
+    @abstractmethod
+    def _burial(self) -> str:
+        """A shell script, run in `folder`, that ends all that `_open` may have started."""
+
+    def _reap(self) -> None:
+        """Called when the burial is over."""
+
+    @property
+    def is_open(self) -> bool:
+        return self._undertaker.poll() is None
+
+    def close(self) -> None:
+        if self._undertaker.stdin and not self._undertaker.stdin.closed:
+            self._undertaker.stdin.close()
+            self._undertaker.wait(timeout=60)
+            self._reap()
+            self._owner.close()
+
+    def __repr__(self) -> str:
+        if not self.is_open:
+            return "PostgreSQL and PgBouncer: closed"
+        return (f"PostgreSQL {self.postgres.version} and PgBouncer {self.pgbouncer.version}, a pair of your own: "
+                f"{self.postgres.status}, {self.pgbouncer.status}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def leftovers(run: Path) -> list[Path]:
+    """Folders of pairs whose owner is gone. There are none unless an undertaker died too: a power cut, say."""
+    found = []
+    for owner in run.glob("*/owner"):
+        with contextlib.suppress(OSError), open(owner) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found.append(owner.parent)
+    return found
+
+
+def _sweep(run: Path) -> None:
+    for folder in leftovers(run):
+        subprocess.run(["sh", "-c", ". ./bury.sh"], cwd=folder, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)

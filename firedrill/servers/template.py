@@ -1,0 +1,107 @@
+"""A PostgreSQL cluster with the ticket shop in it, made once; each pair then starts from a copy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from . import cache
+from .errors import Unavailable
+from .host import version
+from .server import SUPERUSER, free_ports
+
+CONFIGURATION = Path(__file__).parents[2] / "docker"
+SETTINGS = CONFIGURATION / "postgres/postgresql.conf"
+SHOP = CONFIGURATION / "postgres/2_shop.sql"
+# The provider that needs nothing of the operating system came with PostgreSQL 17.
+LOCALE = {True: ("--locale-provider=builtin", "--locale=C.UTF-8"), False: ("--locale=C.UTF-8",)}
+
+# What subprocess needs to run a program as the servers' user.
+AS_SERVER_USER: dict[str, Any] = (
+    dict(user=cache.SERVER_USER.pw_uid, group=cache.SERVER_USER.pw_gid, extra_groups=[]) if cache.SERVER_USER else {})
+
+
+def password() -> str:
+    """One for each cache folder, made with it: other users of this machine can reach 127.0.0.1 too."""
+    path = cache.folder() / "password"
+    if not path.exists():
+        with cache.locked(path), open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            if not file.tell():
+                file.write(secrets.token_urlsafe(12))
+    return path.read_text()
+
+
+def take(programs: Path, data: Path) -> None:
+    """Make `data` a cluster of its own, with the ticket shop, for the PostgreSQL in `programs`. Raises `Unavailable`.
+
+    Copying 1,300 files takes longer than all the rest of opening a pair, so the next copy is made ahead of time.
+    """
+    original = _provide(programs)
+    try:
+        (original / "spare").rename(data)
+    except OSError:
+        copied = subprocess.run(["cp", "-a", original / "shop", data], capture_output=True, text=True)
+        if copied.returncode:
+            raise Unavailable(f"The ticket shop's data could not be copied to {data.parent}:\n{copied.stderr[-500:]}\n"
+                              "Is the disk full? Another folder can be named: FIREDRILL_CACHE=/some/folder") from None
+    # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on by itself.
+    if shutil.which("flock"):
+        subprocess.run(["sh", "-c", "flock --nonblock spare.lock sh -c '[ -d spare ] || "
+                        "{ rm -rf fresh && nice cp -a shop fresh && mv fresh spare; }' >/dev/null 2>&1 &"],
+                       cwd=original, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _provide(programs: Path) -> Path:
+    """The folder with the original, made once for this build of PostgreSQL and this schema."""
+    build = (programs / "postgres").stat()
+    recipe = hashlib.sha256(b"".join([f"{programs}{build.st_size}{build.st_mtime_ns}".encode(), password().encode(),
+                                      SETTINGS.read_bytes(), SHOP.read_bytes(), Path(__file__).read_bytes()]))
+    family = hashlib.sha256(str(programs).encode()).hexdigest()[:4]
+    ready = cache.folder() / f"shop-{family}-{recipe.hexdigest()[:12]}"
+    with cache.locked(cache.folder() / "shop"):
+        if not ready.exists():
+            for outdated in cache.folder().glob(f"shop-{family}-*"):
+                shutil.rmtree(outdated, ignore_errors=True)
+            fresh = ready.with_name(f"{ready.name}.unfinished")
+            (fresh / "shop").mkdir(mode=0o700, parents=True)
+            if cache.SERVER_USER:
+                os.chown(fresh / "shop", cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
+            try:
+                _make(programs, fresh / "shop")
+            except subprocess.CalledProcessError as error:
+                raise Unavailable(f"The ticket shop could not be made in {ready.parent}:\n"
+                                  f"{(error.stderr or error.stdout or str(error)).strip()[-1500:]}") from error
+            fresh.rename(ready)
+    return ready
+
+
+def _make(programs: Path, data: Path) -> None:
+    def run(*command: object, **more: Any) -> None:
+        subprocess.run([str(part) for part in command], check=True, cwd=data, capture_output=True, text=True, **more)
+
+    with tempfile.NamedTemporaryFile("w", dir=cache.folder() / "run") as secret:
+        secret.write(password())
+        secret.flush()
+        if cache.SERVER_USER:
+            os.chown(secret.name, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
+        run(programs / "initdb", "-D", data, "-U", SUPERUSER, f"--pwfile={secret.name}", "--auth=scram-sha-256",
+            "--encoding=UTF8", *LOCALE[version(programs / "postgres") >= (17, 0)], "--wal-segsize=1", "--no-sync",
+            "--no-instructions", **AS_SERVER_USER)
+    with open(data / "postgresql.conf", "a") as file:
+        file.write(SETTINGS.read_text())
+    (port,) = free_ports(1)
+    control = (programs / "pg_ctl", "-D", data, "-l", data / "making.log", "--wait")
+    run(*control, "start", "-o", f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=", **AS_SERVER_USER)
+    try:
+        run(programs / "psql", "--quiet", "--no-psqlrc", "--file", SHOP,
+            env=os.environ | {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": SUPERUSER, "PGDATABASE": "postgres",
+                              "PGPASSWORD": password(), "POSTGRES_PASSWORD": password()})
+    finally:
+        run(*control, "stop", "-m", "fast", **AS_SERVER_USER)
+    (data / "making.log").unlink()

@@ -1,0 +1,136 @@
+"""Each entry of the error index is fed the text of its error, raised live, in the ways in which users paste it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import tempfile
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import asyncpg
+import pytest
+import trustme
+
+from firedrill import faults, index, servers, tls, views
+from firedrill.expect import describe
+
+ROOT = Path(__file__).parents[1]
+
+
+async def raised_by(action: Awaitable[object]) -> BaseException:
+    try:
+        await action
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def connect(dsn: str | None = None, **options: object) -> Awaitable[object]:
+    return asyncpg.connect(dsn, **options)      # type: ignore[no-any-return]
+
+
+async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
+    """By the id of its entry."""
+    dsn = stack.postgres.dsn()
+    lookup = socket.getaddrinfo
+    raised: dict[str, BaseException] = {}
+
+    async def note(entry: str, action: Awaitable[object]) -> None:
+        raised[entry] = await raised_by(action)
+
+    def with_password(password: str) -> str:
+        return dsn.replace(stack.postgres.password, password)
+
+    with stack.postgres.down():
+        await note("refused", connect(dsn))
+    with patch("socket.getaddrinfo", lambda host, *more, **options: [
+            found for one in ("127.0.0.1", "127.0.0.2") for found in lookup(one, *more, **options)]):
+        await note("refused on all addresses", connect("postgresql://encore:x@two.example:1/encore"))
+    connection = await asyncpg.connect(dsn)
+    query = asyncio.create_task(connection.fetchval("select pg_sleep(60)"))
+    while "active" not in [row["state"] for row in (await views.backends(stack.postgres)).rows]:
+        await asyncio.sleep(0.01)
+    stack.postgres.kill()
+    await note("closed in the middle", query)
+    stack.postgres.start()
+    await note("unknown host", connect(with_password("p@ss")))
+    await note("port that is no number", connect(with_password("p#ss")))
+    await note("query field of a DSN", connect(with_password("p?ss")))
+    await note("scheme of a DSN", connect(dsn.replace("postgresql:", "postgresql+asyncpg:")))
+    await note("unknown setting", connect(dsn + "?connect_timeout=5"))
+    await note("setting that is no string", connect(dsn, server_settings={"statement_timeout": 5000}))
+    await note("wrong password", connect(with_password("guess")))
+    await note("no such database", connect(stack.postgres.dsn("encroe")))
+    await note("password through PgBouncer", connect(stack.pgbouncer.dsn(), password="guess"))
+    await note("database of PgBouncer", connect(stack.pgbouncer.dsn("encroe")))
+    with stack.postgres.paused():
+        await note("connect timed out", connect(dsn, timeout=0.2))
+    async with faults.starting_up(stack.postgres, 0.1):
+        await note("cannot connect now", connect(dsn))
+    await note("tls not offered", connect(dsn, ssl="require"))
+    await tls.enable(stack.postgres, trustme.CA())
+    await note("certificate", connect(dsn, ssl=True))
+    with patch.dict("os.environ", HOME="/nonexistent"):
+        await note("root certificate file", connect(dsn, ssl="verify-full"))
+    await tls.require(stack.postgres)
+    await note("tls required", connect(dsn, ssl=False))
+    with tempfile.TemporaryDirectory() as folder:
+        await note("socket missing", connect(host=folder, user="encore"))
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(f"{folder}/.s.PGSQL.5432")
+        await note("socket left behind", connect(host=folder, user="encore"))
+    return raised
+
+
+@pytest.fixture(scope="module")
+def raised() -> dict[str, BaseException]:
+    with servers.open() as stack:
+        return asyncio.run(raise_all(stack))
+
+
+PASTES: dict[str, Callable[[BaseException], str]] = {
+    "the line that expect prints": describe,
+    "the last line of a traceback": lambda error: traceback.format_exception_only(error)[-1] if str(error) == "" else
+    "".join(traceback.format_exception_only(error)),
+    "a whole traceback": lambda error: "".join(traceback.format_exception(error)),
+    "a log line": lambda error: "2026-11-22 09:00:01,123 ERROR shop.db " + "".join(traceback.format_exception(error)).strip(),
+    "other names and numbers": lambda error: re.sub(r"\b\d{5}\b", "5432", describe(error)).replace("encore", "billing-prod"),
+}
+
+
+@pytest.mark.parametrize("paste", PASTES)
+@pytest.mark.parametrize("entry", index.entries(), ids=lambda entry: entry.id)
+def test_an_error_raised_live_is_found(entry: index.Entry, paste: str, raised: dict[str, BaseException]) -> None:
+    assert entry.id in raised, f"no error is raised live for the entry {entry.id!r}: add it to raise_all"
+    text = PASTES[paste](raised[entry.id])
+    found = index.find(text)
+    assert found, f"the index does not know:\n{text}"
+    assert found[0].id == entry.id, text
+
+
+def test_the_class_and_sqlstate_of_an_entry_are_those_raised(raised: dict[str, BaseException]) -> None:
+    for entry in index.entries():
+        error = raised[entry.id]
+        assert describe(error).partition(":")[0].partition(" ")[0] in entry.classes, entry.id
+        assert (getattr(error, "sqlstate", None) or "") == entry.sqlstate, entry.id
+
+
+@pytest.mark.parametrize("entry", index.entries(), ids=lambda entry: entry.id)
+def test_its_section_exists(entry: index.Entry) -> None:
+    lesson = ROOT / f"notebooks/{entry.lesson}.ipynb"
+    assert f'"## {entry.section}\\n"' in lesson.read_text(encoding="utf-8"), f"{lesson.name} has no heading {entry.section!r}"
+    assert all((entry.means, entry.fix, entry.trap))
+
+
+def test_an_unknown_text_finds_nothing() -> None:
+    assert index.find("KeyError: 'seat'") == []
+    assert index.find("") == []
+
+
+def test_a_class_or_a_sqlstate_alone_finds_its_entries() -> None:
+    assert [entry.id for entry in index.find("CannotConnectNowError")] == ["cannot connect now"]
+    assert [entry.id for entry in index.find("28P01")] == ["wrong password"]
