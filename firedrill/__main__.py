@@ -57,7 +57,7 @@ def _explain(options: argparse.Namespace) -> int:
         _say(entry.means, "  means  ")
         _say(entry.fix, "  fix    ")
         _say(entry.trap, "  trap   ")
-        _say(entry.link, "  read   ")
+        _say(f"notebooks/{entry.lesson}.ipynb, \"{entry.section}\"", "  read   ")
         print()
     return 0
 

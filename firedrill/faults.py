@@ -31,21 +31,28 @@ async def shutting_down(postgres: Server) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def starting_up(postgres: Server, seconds: float) -> AsyncIterator[None]:
-    """A start that takes `seconds` longer: the server recovers from an archive that is slow to say that it has nothing.
+    """A start that is not over until `seconds` after the block began: the server recovers from an archive that is slow to answer.
 
     Afterwards the server is up. https://www.postgresql.org/docs/17/continuous-archiving.html#BACKUP-PITR-RECOVERY
     """
     connection = await asyncpg.connect(postgres.dsn(user=SUPERUSER))
-    await connection.execute(
-        f"alter system set restore_command = 'if test -e slow; then rm slow; sleep {seconds}; fi; false'")
-    await connection.execute("copy (select) to program 'touch slow recovery.signal'")
+    await connection.execute("alter system set restore_command = 'while test -e slow; do sleep 0.02; done; false'")
     await connection.close()
+    await asyncio.to_thread(postgres.sh, "touch slow recovery.signal")
     await asyncio.to_thread(postgres.stop)
+
+    async def answer_the_archive() -> None:
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(postgres.sh, "rm -f slow")
+
     start = asyncio.create_task(asyncio.to_thread(postgres.start))
+    answer = None
     try:
         await _until_refused(postgres, "starting up")
+        answer = asyncio.create_task(answer_the_archive())
         yield
     finally:
+        await (answer or asyncio.to_thread(postgres.sh, "rm -f slow"))
         await start
 
 

@@ -19,7 +19,8 @@ SANITIZE = REPOSITORY / "notebooks/sanitize.cfg"
 METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}
 # The same output whatever the reader's shell says. The tests' notebooks run in the same world, see conftest.py.
-ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "COLUMNS": "100", "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
+ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "COLUMNS": "100", "PYTHONHASHSEED": "0", "NO_COLOR": "1",
+               "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}     # for `!firedrill`
 
 SOLUTION = re.compile(r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[^\n]*\n"
                       r"(?P<answer>.*?)"

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import browser
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped, unused-ignore]  # types-psutil is not required
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
@@ -110,8 +110,8 @@ def test_the_readers_own_jupyter_is_neither_read_nor_written(folder: Path, monke
         ".local/share/jupyter/kernels/python3/kernel.json": spec,
         "path/kernels/python3/kernel.json": spec,
         ".jupyter/jupyter_server_config.py": "raise SystemExit('read the config')",
-        ".ipython/profile_default/startup/trap.py": "print('read the profile')",
-        "startup.py": "print('read PYTHONSTARTUP')",
+        ".ipython/profile_default/startup/trap.py": "open(__file__ + '.was read', 'w')",
+        "startup.py": "open(__file__ + '.was read', 'w')",
     }
     for name, text in traps.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ def launch(arguments: list[str]) -> int:
         return 1
     # Not a child: Ctrl-C, SIGTERM and the exit status are JupyterLab's own.
     command = [sys.executable, "-c", "from firedrill.lab import serve; serve()", *arguments]
-    os.execve(sys.executable, command, _environment(state))
+    return os.execve(sys.executable, command, _environment(state))
 
 
 def _prepare(state: Path) -> None:
@@ -70,7 +70,7 @@ def _environment(state: Path) -> dict[str, str]:
 # What follows runs in JupyterLab's process, which loads this module as an extension of its server.
 def serve() -> None:
     """Run JupyterLab to its end, and leave at once."""
-    from jupyterlab.labapp import main
+    from jupyterlab.labapp import main  # type: ignore[import-untyped]
 
     status: Any = 1
     try:

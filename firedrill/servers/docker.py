@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import subprocess
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +77,9 @@ class Container(Server):
         done = subprocess.run(["docker", "logs", self.container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.stdout
 
+    def sh(self, command: str) -> None:
+        docker("exec", self.container, "sh", "-c", f'cd "$PGDATA" && {command}')
+
     # Not through compose, which takes two to three times longer.
     def _start(self) -> None:
         docker("start", self.container)
@@ -98,6 +102,11 @@ class DockerStack(Stack):
 
     def __init__(self) -> None:
         check()
+        # The containers' users read these files. PostgreSQL passes over a script that it cannot read, without a word.
+        closed = [path for path in sorted((REPOSITORY / "docker").rglob("*")) if not path.stat().st_mode & stat.S_IROTH]
+        if closed:
+            raise Unavailable(f"The containers may not read {closed[0].relative_to(REPOSITORY)} (a umask of 077?).\n"
+                              "Let them: chmod -R o+rX docker")
         super().__init__()
 
     @property
@@ -112,7 +121,8 @@ class DockerStack(Stack):
         password = secrets.token_urlsafe(12)
         # Fixed ports: with "127.0.0.1::5432" a container would get another one each time that it starts.
         docker("compose", "--project-name", self.project, "--progress=quiet", "up", "--detach",
-               FIREDRILL_POSTGRES_PORT=str(postgres), FIREDRILL_PGBOUNCER_PORT=str(pgbouncer), FIREDRILL_PASSWORD=password)
+               FIREDRILL_POSTGRES_PORT=str(postgres), FIREDRILL_PGBOUNCER_PORT=str(pgbouncer), FIREDRILL_PASSWORD=password,
+               FIREDRILL_NO_HEALTHCHECK="true")
         self.postgres = Container("PostgreSQL", postgres, DATABASE, password, f"{self.project}-postgres-1")
         self.pgbouncer = Container("PgBouncer", pgbouncer, POOL_MODES[0], password, f"{self.project}-pgbouncer-1")
         for server in (self.postgres, self.pgbouncer):

@@ -65,6 +65,9 @@ class Process(Server):
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def sh(self, command: str) -> None:
+        subprocess.run(["sh", "-c", command], cwd=self.folder / "data", check=True, **AS_SERVER_USER)
+
     def _start(self) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)     # as the servers do

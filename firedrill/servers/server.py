@@ -46,6 +46,10 @@ class Server(ABC):
         """All that the server has written to its log so far."""
 
     @abstractmethod
+    def sh(self, command: str) -> None:
+        """Run a shell command where the server runs, as its user, in its data directory: for what SQL cannot reach."""
+
+    @abstractmethod
     def _start(self) -> None: ...
     @abstractmethod
     def _stop(self) -> None: ...

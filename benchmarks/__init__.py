@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: what the course claims about speed and memory, measured beside its peers in one run."""
