@@ -49,12 +49,12 @@ def main() -> int:
 
 @contextlib.contextmanager
 def own_cache() -> Iterator[None]:
-    """An empty FIREDRILL_CACHE, thrown away at the end, so that nothing which this machine has done before counts.
+    """A FIREDRILL_CACHE, thrown away at the end, so that nothing which this machine has done before counts.
 
     On disk, as a learner's is: /tmp may be memory.
     """
     folder = Path(tempfile.mkdtemp(prefix="firedrill-bench-", dir="/var/tmp" if os.path.isdir("/var/tmp") else None))
-    folder.chmod(0o755)         # root's servers run as nobody
+    folder.chmod(0o755)         # root's servers run as nobody, see also `cold`
     os.environ["FIREDRILL_CACHE"] = str(folder)
     try:
         yield
@@ -62,7 +62,7 @@ def own_cache() -> Iterator[None]:
         with undisturbed():
             deadline = time.monotonic() + 30
             # The pairs of kernels end a moment after the kernels, and a copy made ahead may still be under way.
-            while any((folder / "run").glob("*/owner")) and time.monotonic() < deadline:
+            while any(folder.glob("*/run/*/owner")) and time.monotonic() < deadline:
                 time.sleep(0.1)
             while folder.exists() and time.monotonic() < deadline:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -80,8 +80,9 @@ def measured(module: ModuleType) -> list[Row]:
 def page(rows: list[Row], facts: dict[str, str]) -> str:
     return "\n".join([
         "# Benchmarks", "", "Written by `make bench`: one run, one machine, the ways of each comparison taking turns.", "",
-        HEAD, *map(str, rows), "", "## The run", "", "| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items()),
-        "", "## How it is measured", "", *(f"{(module.__doc__ or '').strip()}\n" for module in MODULES)])
+        HEAD, *map(str, rows), "", "## The run", "", "| | |", "|---|---|",
+        *(f"| {name} | {fact} |" for name, fact in facts.items()), "",
+        "## How it is measured", "", *(f"{(module.__doc__ or '').strip()}\n" for module in MODULES)])
 
 
 if __name__ == "__main__":

@@ -86,11 +86,12 @@ def execute(path: Path) -> None:
     NotebookClient(notebook, timeout=60, kernel_name="python3", record_timing=False, coalesce_streams=True,
                    store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags",) if key in cell.metadata})
+        for key in set(cell.metadata) - {"tags"}:
+            del cell.metadata[key]
         for output in cell.get("outputs", []):
             _apply_rules(output)
-    notebook.metadata = nbformat.from_dict(METADATA)
-    path.write_text(text_of(json.loads(nbformat.writes(notebook))), encoding="utf-8")      # type: ignore[no-untyped-call]
+    stored = json.loads(nbformat.writes(notebook))      # type: ignore[no-untyped-call]
+    path.write_text(text_of(stored | {"metadata": METADATA}), encoding="utf-8")
 
 
 def _apply_rules(output: Any) -> None:

@@ -1,4 +1,4 @@
-"""The lessons' pictures, each with the same in words: for screen readers, for plain text, and for nbval, which compares no pixels."""
+"""The lessons' pictures, each with the same in words: for screen readers, plain text, and nbval, which compares no pixels."""
 
 from __future__ import annotations
 

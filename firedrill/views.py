@@ -29,7 +29,7 @@ class Table:
     def __repr__(self) -> str:
         if not self.rows:
             return f"({self.empty})"
-        return tabulate([list(row.values()) for row in self.rows], headers=self.columns, disable_numparse=True)
+        return str(tabulate([list(row.values()) for row in self.rows], headers=self.columns, disable_numparse=True))
 
     def __len__(self) -> int:
         return len(self.rows)

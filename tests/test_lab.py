@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import browser
+from . import browser
 import psutil  # type: ignore[import-untyped, unused-ignore]  # types-psutil is not required
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient

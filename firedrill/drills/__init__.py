@@ -18,7 +18,7 @@ DRILLS: dict[str, Drill] = {drill.name: drill for drill in (connecting.DRILL,)}
 def open(name: str) -> Drill:
     """The drill of exercise `name`; its number alone will do. Raises `Unavailable`, naming those that there are."""
     for known, drill in DRILLS.items():
-        if known == name or name.isdigit() and int(known.partition("_")[0]) == int(name):
+        if known == name or (name.isdigit() and int(known.partition("_")[0]) == int(name)):
             return drill
     raise Unavailable(f"There is no exercise {name!r}. There are: {', '.join(DRILLS)}.")
 

@@ -1,4 +1,4 @@
-"""Runs a learner's function so that nothing it does can stop the check: it may raise, hang, block the loop, ignore being cancelled."""
+"""Runs a learner's function so that nothing it does can stop the check: it may raise, hang, block, or ignore being cancelled."""
 
 from __future__ import annotations
 
@@ -41,25 +41,30 @@ class _Blocked(BaseException):
 async def run(function: Callable[..., Any], *arguments: Any, limit: float = 5.0) -> Outcome:
     """Call `function`, sync or async, and wait for at most `limit` seconds (a second more where it blocks the event loop)."""
     async def call() -> Any:
-        result = function(*arguments)
-        return await result if inspect.isawaitable(result) else result
+        try:
+            result = function(*arguments)
+            return await result if inspect.isawaitable(result) else result
+        except SystemExit as error:     # would end the event loop, and with it the notebook
+            raise RuntimeError(f"the code left by SystemExit({error.code})") from error
 
     before = time.monotonic()
     with _alarm(limit + 1):
         task = asyncio.ensure_future(call())
         await asyncio.wait({task}, timeout=limit)
-        hung = not task.done()
+        hung = not task.done() or time.monotonic() - before > limit + 0.5
         for _ in range(10):     # code that swallows CancelledError gets several
             if task.done():
                 break
             task.cancel()
             await asyncio.wait({task}, timeout=0.1)
     seconds = time.monotonic() - before
-    if hung or not task.done() or task.cancelled():
-        return Outcome(hung=hung, seconds=seconds, error=None if hung else asyncio.CancelledError())
-    error = task.exception()
-    if isinstance(error, _Blocked):
+    if hung:
+        if task.done() and not task.cancelled():
+            task.exception()        # looked at, or asyncio would complain
         return Outcome(hung=True, seconds=seconds)
+    if task.cancelled():
+        return Outcome(error=asyncio.CancelledError(), seconds=seconds)
+    error = task.exception()
     return Outcome(error=error, seconds=seconds) if error else Outcome(value=task.result(), seconds=seconds)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,10 @@ def folder() -> Path:
         raise _not_writable(path, error.strerror) from error
     if not writable:
         raise _not_writable(path, "no permission")
+    closed = [parent for parent in (path, *path.parents) if SERVER_USER and not parent.stat().st_mode & stat.S_IXOTH]
+    if closed:
+        raise Unavailable(f"The servers lie in {path}. Root runs them as nobody, who may not enter {closed[-1]}.\n"
+                          "Give a folder that everybody may enter in the environment: FIREDRILL_CACHE=/some/folder")
     return path
 
 

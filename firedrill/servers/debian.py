@@ -29,6 +29,7 @@ UNUSED = ("libllvm19", "perl", "libjson-perl", "postgresql-common", "postgresql-
 LEFT_OUT = ("./etc", "./var", "./usr/share/doc", "./usr/share/man", "./usr/share/locale",
             "*/bitcode", "*/llvmjit*", "*/gconv", "*/pgxs")
 NEEDED_BYTES = 250 << 20
+ROOM = "Make room, or give another folder in the environment: FIREDRILL_CACHE=/some/folder"
 
 
 def prefix() -> Path:
@@ -55,12 +56,12 @@ def provide() -> Path:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
             try:
-                with tempfile.TemporaryDirectory(dir=path.parent, prefix="apt-") as state:
-                    with ThreadPoolExecutor(os.cpu_count()) as workers:
-                        list(workers.map(lambda deb: _unpack(deb, path), download(Path(state), address, WANTED, UNUSED)))
+                with (tempfile.TemporaryDirectory(dir=path.parent, prefix="apt-") as state,
+                      ThreadPoolExecutor(os.cpu_count()) as workers):
+                    list(workers.map(lambda deb: _unpack(deb, path), download(Path(state), address, WANTED, UNUSED)))
                 _relocate(path)
             except (OSError, subprocess.SubprocessError) as error:
-                raise Unavailable(f"PostgreSQL could not be unpacked into {path}: {error}") from error
+                raise Unavailable(f"PostgreSQL could not be unpacked into {path}: {error}\n{ROOM}") from error
             (path / "made-for").write_text(str(path))
     return path
 
@@ -68,8 +69,7 @@ def provide() -> Path:
 def _check_room(path: Path) -> None:
     free = shutil.disk_usage(path).free
     if free < NEEDED_BYTES:
-        raise Unavailable(f"The servers need {NEEDED_BYTES >> 20} MB of disk once; {path} has {free >> 20} MB left.\n"
-                          "Make room, or give another folder in the environment: FIREDRILL_CACHE=/some/folder")
+        raise Unavailable(f"The servers need {NEEDED_BYTES >> 20} MB of disk once; {path} has {free >> 20} MB left.\n{ROOM}")
 
 
 def archive() -> str:
@@ -121,9 +121,10 @@ def download(state: Path, address: str, wanted: Iterable[str], unused: Iterable[
         done = subprocess.run(["apt-get", "-q", *arguments], env=environment, text=True, capture_output=True)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("E:")] or [done.stderr.strip()]
-            raise Unavailable(f"apt-get {arguments[0]} could not fetch the servers from {address}:\n"
-                              + "\n".join(errors[:4]) + "\nIs the network up? Another archive can be named in the environment: "
-                              "FIREDRILL_DEBIAN_ARCHIVE=<address>. Containers need none: FIREDRILL_SERVERS=docker")
+            full = "free space" in done.stderr or "No space left" in done.stderr
+            raise Unavailable(f"apt-get {arguments[0]} could not fetch the servers from {address}:\n" + "\n".join(errors[:4]) + "\n" + (
+                ROOM if full else "Is the network up? Another archive can be named in the environment: "
+                "FIREDRILL_DEBIAN_ARCHIVE=<address>. Containers need none: FIREDRILL_SERVERS=docker"))
     return sorted((state / "archives").glob("*.deb"), key=lambda deb: -deb.stat().st_size)
 
 
@@ -133,7 +134,7 @@ def _unpack(deb: Path, path: Path) -> None:
         tar = subprocess.run(["tar", "-x", "--no-same-owner", "-C", path, *(f"--exclude={name}" for name in LEFT_OUT)],
                              stdin=files.stdout, capture_output=True, text=True)
     if files.returncode or tar.returncode:
-        raise Unavailable(f"{deb.name} could not be unpacked into {path}:\n{tar.stderr.strip()[-500:]}")
+        raise Unavailable(f"{deb.name} could not be unpacked into {path}:\n{tar.stderr.strip()[-300:]}\n{ROOM}")
 
 
 def _relocate(path: Path) -> None:

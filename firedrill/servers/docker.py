@@ -50,12 +50,12 @@ def check() -> None:
     except Unavailable as error:
         if "not found" in str(error):
             raise
-        raise Unavailable("The command `docker` is here, but no Docker engine answers it.\n"
-                          f"Start the engine (Docker Desktop, or `systemctl start docker`). {str(error).splitlines()[-1]}") from None
+        raise Unavailable("The command `docker` is here, but no Docker engine answers it.\nStart the engine (Docker Desktop, or "
+                          f"`systemctl start docker`): {str(error).splitlines()[-1]}") from None
     try:
         docker("compose", "version", timeout=10)
     except Unavailable:
-        raise Unavailable("The Docker engine answers, but `docker compose` is missing: install the compose plugin, version 2.") from None
+        raise Unavailable("A Docker engine answers, but `docker compose` is missing: install its plugin, 2.x.") from None
 
 
 class Container(Server):
@@ -127,3 +127,6 @@ class DockerStack(Stack):
         self.pgbouncer = Container("PgBouncer", pgbouncer, POOL_MODES[0], password, f"{self.project}-pgbouncer-1")
         for server in (self.postgres, self.pgbouncer):
             server.start()
+
+    def _reap(self) -> None:
+        """Containers are the engine's children."""

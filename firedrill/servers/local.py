@@ -27,6 +27,7 @@ from .template import AS_SERVER_USER, CONFIGURATION
 BURIAL = """
 ours() { { cat "/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qaF "$PWD"; }
 for file in *.pid; do
+    for try in $(seq 50); do [ -s "$file" ] && break; sleep 0.02; done
     read -r pid <"$file" && ours "$pid" || continue
     kill -QUIT "$pid"
     kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children" || pgrep -P "$pid")
@@ -35,8 +36,9 @@ for file in *.pid; do
 done 2>/dev/null
 if [ -f data/postmaster.pid ]; then ipcrm -m "$(sed -n 7p data/postmaster.pid | awk '{print $2}')"; fi 2>/dev/null
 """
-# Writes its process number down before it becomes the server: no moment in which nobody knows of it.
-NOTE_AND_RUN = 'echo $$ >"$1.pid"; shift; exec "$@"'
+# Writes its process number down before it becomes the server. Until then the file is there and empty: at no moment does a
+# server run of which the burial does not know.
+NOTE_AND_RUN = 'echo $$ >"$1.new" && mv -f "$1.new" "$1.pid" && shift && exec "$@"'
 
 
 class Process(Server):
@@ -77,6 +79,7 @@ class Process(Server):
                 raise PortTaken(f"{self.name} cannot listen on port {self.port}: another program does.\n"
                                 "Run the set-up cell again: it opens a new pair on other ports.") from None
         self._is_paused = False
+        (self.folder / f"{self.name.lower()}.pid").write_text("")
         with open(self._log, "ab") as log:
             # A session of its own: interrupting a kernel signals the whole process group that it is in.
             self.process = subprocess.Popen(["sh", "-c", NOTE_AND_RUN, "sh", self.name.lower(), *self.argv], cwd=self.folder,

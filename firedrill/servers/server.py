@@ -132,7 +132,7 @@ class Server(ABC):
                 connection.sendall(struct.pack("!ii", 8 + len(text), 3 << 16) + text)
                 answer = connection.makefile("rb")
                 kind = answer.read(1)
-                return kind == b"R" or kind == b"E" and b"C57P03\0" not in answer.read()
+                return kind == b"R" or (kind == b"E" and b"C57P03\0" not in answer.read())
         except OSError:
             return False
 

@@ -63,8 +63,9 @@ class Stack(ABC):
     def _burial(self) -> str:
         """A shell script, run in `folder`, that ends all that `_open` may have started."""
 
+    @abstractmethod
     def _reap(self) -> None:
-        """Called when the burial is over."""
+        """Called when the burial is over: collect what were child processes."""
 
     @property
     def is_open(self) -> bool:

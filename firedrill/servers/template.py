@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import cache
+from .debian import ROOM
 from .errors import Unavailable
 from .host import version
 from .server import SUPERUSER, free_ports
@@ -24,7 +25,7 @@ LOCALE = {True: ("--locale-provider=builtin", "--locale=C.UTF-8"), False: ("--lo
 
 # What subprocess needs to run a program as the servers' user.
 AS_SERVER_USER: dict[str, Any] = (
-    dict(user=cache.SERVER_USER.pw_uid, group=cache.SERVER_USER.pw_gid, extra_groups=[]) if cache.SERVER_USER else {})
+    {"user": cache.SERVER_USER.pw_uid, "group": cache.SERVER_USER.pw_gid, "extra_groups": []} if cache.SERVER_USER else {})
 
 
 def password() -> str:
@@ -48,8 +49,7 @@ def take(programs: Path, data: Path) -> None:
     except OSError:
         copied = subprocess.run(["cp", "-a", original / "shop", data], capture_output=True, text=True)
         if copied.returncode:
-            raise Unavailable(f"The ticket shop's data could not be copied to {data.parent}:\n{copied.stderr[-500:]}\n"
-                              "Is the disk full? Another folder can be named: FIREDRILL_CACHE=/some/folder") from None
+            raise Unavailable(f"The ticket shop's data could not be copied to {data.parent}:\n{copied.stderr[-300:]}\n{ROOM}") from None
     # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on by itself.
     if shutil.which("flock"):
         subprocess.run(["sh", "-c", "flock --nonblock spare.lock sh -c '[ -d spare ] || "
