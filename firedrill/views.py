@@ -84,6 +84,10 @@ async def show(pgbouncer: Server, what: str) -> list[dict[str, Any]]:
 async def _look(postgres: Server, query: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(postgres.dsn(user=SUPERUSER), timeout=10)
     try:
+        # Letters go by the order of connecting, whoever of them the view then shows.
+        for row in await connection.fetch("""select pid from pg_stat_activity
+                where backend_type = 'client backend' and pid <> pg_backend_pid() order by backend_start, pid"""):
+            _letter(postgres, row["pid"])
         rows: list[asyncpg.Record] = await connection.fetch(query)
         return rows
     finally:

@@ -163,7 +163,8 @@ def test_a_cache_that_nobody_may_enter(room: Path) -> None:
 @pytest.mark.parametrize(("megabytes", "needed", "says"), [
     (60, 250 << 20, "The servers need 250 MB of disk once"), (60, 0, "could not fetch"), (150, 0, "could not be unpacked")])
 def test_a_full_disk(room: Path, megabytes: int, needed: int, says: str) -> None:
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", room], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(room)]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("this machine does not let root mount a disk")
     try:
         # With 0, the check at the beginning finds enough: another program fills the disk meanwhile.

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import browser
 import psutil  # type: ignore[import-untyped, unused-ignore]  # types-psutil is not required
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from firedrill import lab
+
+from . import browser
 
 LESSON = "notebooks/00_start_here.ipynb"
 

@@ -122,9 +122,9 @@ def download(state: Path, address: str, wanted: Iterable[str], unused: Iterable[
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("E:")] or [done.stderr.strip()]
             full = "free space" in done.stderr or "No space left" in done.stderr
-            raise Unavailable(f"apt-get {arguments[0]} could not fetch the servers from {address}:\n" + "\n".join(errors[:4]) + "\n" + (
-                ROOM if full else "Is the network up? Another archive can be named in the environment: "
-                "FIREDRILL_DEBIAN_ARCHIVE=<address>. Containers need none: FIREDRILL_SERVERS=docker"))
+            advice = ROOM if full else ("Is the network up? Another archive can be named in the environment: "
+                                        "FIREDRILL_DEBIAN_ARCHIVE=<address>. Containers need none: FIREDRILL_SERVERS=docker")
+            raise Unavailable("\n".join([f"apt-get {arguments[0]} could not fetch the servers from {address}:", *errors[:4], advice]))
     return sorted((state / "archives").glob("*.deb"), key=lambda deb: -deb.stat().st_size)
 
 

@@ -23,7 +23,7 @@ def docker(*arguments: str, timeout: float = 300, **environment: str) -> str:
     try:
         done = subprocess.run(["docker", *arguments], cwd=REPOSITORY, env=os.environ | environment, text=True,
                               capture_output=True, timeout=timeout)
-    except FileNotFoundError:
+    except OSError:
         raise Unavailable("Looked for the command `docker`: not found.") from None
     except subprocess.TimeoutExpired:
         raise Unavailable(f"`docker {arguments[0]}` gave no answer in {timeout:.0f} s: is the Docker engine well?") from None
@@ -70,7 +70,8 @@ class Container(Server):
 
     @cached_property
     def version(self) -> str:
-        major, minor = version_in(docker("exec", self.container, self.name.lower().replace("postgresql", "postgres"), "--version"))
+        program = {"PostgreSQL": "postgres", "PgBouncer": "pgbouncer"}[self.name]
+        major, minor = version_in(docker("exec", self.container, program, "--version"))
         return f"{major}" if self.name == "PostgreSQL" else f"{major}.{minor}"
 
     def log(self) -> str:

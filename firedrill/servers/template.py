@@ -49,7 +49,7 @@ def take(programs: Path, data: Path) -> None:
     except OSError:
         copied = subprocess.run(["cp", "-a", original / "shop", data], capture_output=True, text=True)
         if copied.returncode:
-            raise Unavailable(f"The ticket shop's data could not be copied to {data.parent}:\n{copied.stderr[-300:]}\n{ROOM}") from None
+            raise Unavailable(f"The shop's data could not be copied to {data.parent}:\n{copied.stderr[-300:]}\n{ROOM}") from None
     # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on by itself.
     if shutil.which("flock"):
         subprocess.run(["sh", "-c", "flock --nonblock spare.lock sh -c '[ -d spare ] || "

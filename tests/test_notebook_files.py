@@ -1,0 +1,139 @@
+"""What nbval does not see: that outputs are complete and made here, that links lead somewhere, that exercises are made."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from firedrill import notebooks
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(path for folder in ("notebooks", "solutions", "exercises") for path in (ROOT / folder).glob("*.ipynb"))
+COMPARED = [path for path in FILES if path.parent.name != "exercises"]
+# Of the 100 KB that a lesson may weigh, pictures take most.
+HEAVIEST = 150_000
+
+
+def cells(path: Path, kind: str) -> list[dict[str, Any]]:
+    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in found if cell["cell_type"] == kind and "".join(cell["source"]).strip()]
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+@pytest.mark.parametrize("path", COMPARED, ids=name)
+def test_outputs_are_those_of_one_run_from_top_to_bottom(path: Path) -> None:
+    code = cells(path, "code")
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert path.stat().st_size < HEAVIEST
+    for cell in code:
+        tags = set(cell["metadata"].get("tags", []))
+        assert not {"raises-exception", "nbval-ignore-output"} <= tags, "this pair can never fail"
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error" or "raises-exception" in tags
+            assert output.get("name") != "stderr", "".join(output["text"])
+            text = json.dumps(output)
+            assert not re.search(r"/home/|/tmp/|/root/|/var/|site-packages|/ipykernel_", text), "a path of somebody's machine"
+            assert "image/svg+xml" not in text, "JupyterLab shows no SVG in a notebook that is not trusted"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_its_form_is_the_one_that_make_notebooks_writes(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    assert notebook["metadata"] == notebooks.METADATA
+    assert text == notebooks.text_of(notebook)
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    for cell in notebook["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
+    text = "\n".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith("https://"):
+            assert not target.startswith(("http:", "/")), target
+            assert (path.parent / unquote(target.partition("#")[0])).exists(), f"{target} does not exist"
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for document in ("README.md", "CONTRIBUTING.md", "workshop/README.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if not target.startswith("https://"):
+                file, _, heading = target.partition("#")
+                linked = (ROOT / document).parent / file
+                assert linked.exists(), f"{document}: {target}"
+                if heading:
+                    wanted = unquote(heading).replace("-", " ")
+                    headings = [line.lstrip("# ").strip() for cell in cells(linked, "markdown")
+                                for line in "".join(cell["source"]).splitlines() if line.startswith("#")]
+                    assert wanted in [one.replace("-", " ") for one in headings], target
+
+
+def test_every_lesson_has_an_exercise_and_a_solution() -> None:
+    lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")} - {"00_start_here.ipynb", "18_game_day.ipynb"}
+    assert lessons == {path.name for path in (ROOT / "exercises").glob("*.ipynb")}
+    assert lessons == {path.name for path in (ROOT / "solutions").glob("*.ipynb")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=name)
+def test_a_lesson_has_its_parts(path: Path) -> None:
+    text = "\n".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    code = cells(path, "code")
+    assert text.startswith("# ")
+    assert "| Minutes |" in text
+    assert "You will be able to" in text
+    assert "servers.open_for_notebook()" in "".join(code[0]["source"])
+    assert "".join(code[-1]["source"]).rstrip().endswith("stack.close()")
+    if path.name != "00_start_here.ipynb":
+        for part in ("### Break it", "### See it", "### Why", "### Fix it", "### Prove it", "### Trap", "### You may have read",
+                     "## Recap"):
+            assert part in text, part
+
+
+def test_exercises_and_the_error_table_are_made_from_their_sources() -> None:
+    done = subprocess.run([sys.executable, "-m", "firedrill.notebooks", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_exercise_tells_nothing_of_the_answer() -> None:
+    for path in (ROOT / "exercises").glob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        assert "SOLUTION" not in text
+        assert "### STARTER" not in text
+        solution = json.loads((ROOT / "solutions" / path.name).read_text(encoding="utf-8"))
+        for cell in solution["cells"]:
+            for block in notebooks.SOLUTION.finditer("".join(cell["source"]) + "\n"):
+                assert block["answer"] not in json.loads(json.dumps(text))
+            if "solution" in cell["metadata"].get("tags", []):
+                assert cell["id"] not in [kept["id"] for kept in json.loads(text)["cells"]]
+
+
+# The maker of exercises
+
+def test_a_block_gives_way_to_its_starter() -> None:
+    source = ("async def sell(seat):\n    ### BEGIN SOLUTION\n    async with pool.acquire() as conn:\n        return 2\n"
+              "    ### STARTER (what the exercise gave)\n    # conn = await pool.acquire()\n    #\n    # if seat:\n"
+              "    #     return 1\n    ### END SOLUTION\nprint(1)")
+    assert notebooks.as_exercise(source) == (
+        "async def sell(seat):\n    conn = await pool.acquire()\n    \n    if seat:\n        return 1\nprint(1)")
+    assert notebooks.as_exercise("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION") == "def f():\n    ..."
+    assert notebooks.as_exercise("x = 1") == "x = 1"
+
+
+@pytest.mark.parametrize("source", ["### BEGIN SOLUTION\nx = 1", "x = 1\n### END SOLUTION", "### STARTER\n# x"])
+def test_unbalanced_marks_are_refused(source: str) -> None:
+    with pytest.raises(ValueError, match="unbalanced"):
+        notebooks.as_exercise(source)
