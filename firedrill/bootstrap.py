@@ -65,7 +65,8 @@ def _make_venv() -> None:
     from .servers import debian
     venv.create(VENV)
     with tempfile.TemporaryDirectory() as folder:
-        (deb,) = debian.download(Path(folder, "apt"), debian.archive(), ["python3-pip-whl"])
+        packages = debian.download(Path(folder, "apt"), debian.archive(), ["python3-pip-whl"])
+        (deb,) = [package for package in packages if package.name.startswith("python3-pip-whl_")]
         subprocess.run(["dpkg-deb", "-x", deb, f"{folder}/files"], check=True)
         (wheel,) = Path(folder).glob("files/usr/share/python-wheels/pip-*.whl")
         subprocess.run([VENV / "bin/python", wheel / "pip", "install", "--quiet", "--no-index", wheel], check=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -82,12 +83,12 @@ def archive() -> str:
     if given := os.environ.get("FIREDRILL_DEBIAN_ARCHIVE"):
         return given
     release = platform.freedesktop_os_release()
-    rows = subprocess.run(["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)",
-                           "Created-By: Packages"], text=True, capture_output=True).stdout
-    for row in rows.splitlines():
-        suite, component, address = row.split(" ", 2)
-        if release.get("ID") == "debian" and component == "main" and suite == release.get("VERSION_CODENAME"):
-            return address
+    if release.get("ID") == "debian":
+        # `apt-get indextargets` would tell, too, but only after an `apt-get update`, which containers often lack.
+        planned = subprocess.run(["apt-get", "update", "--print-uris"], text=True, capture_output=True).stdout
+        found = re.search(rf"^'(\S+?)/dists/{release.get('VERSION_CODENAME')}/InRelease'", planned, re.M)
+        if found:
+            return found[1]
     raise Unavailable(f"The apt of this machine ({release.get('PRETTY_NAME', 'unknown')}) knows no Debian archive.\n"
                       "Name a mirror in the environment: FIREDRILL_DEBIAN_ARCHIVE=<address from debian.org/mirror/list>")
 
