@@ -13,8 +13,8 @@ from pathlib import Path
 
 from firedrill.servers import cache, debian
 
-from .opening import embedded
 from .row import Row, in_seconds
+from .ways import embedded
 
 ROUNDS = 3
 TARGET = 10     # seconds

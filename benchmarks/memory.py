@@ -16,8 +16,8 @@ from statistics import median
 
 from firedrill.servers import open as open_pair
 
-from .opening import answer
 from .row import Row
+from .ways import answer
 
 ROUNDS = 5
 SETTLE = 3      # seconds: until the preparation of the next pair's data is over

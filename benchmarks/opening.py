@@ -18,26 +18,13 @@ medians; in brackets the ratio of the round that was worst for the course.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import multiprocessing
-import os
-import secrets
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
 from statistics import median
 
-import asyncpg
-
-from firedrill.servers import cache, debian, docker
-from firedrill.servers import open as open_pair
-from firedrill.servers.server import free_ports
-
-from .ending import run, undisturbed
+from .executor import pytest_postgresql
 from .row import Row, in_seconds, not_measured
+from .ways import compose, embedded, testcontainers, unchecked
 
 ROUNDS = 12
 SLOWEST = 0.3       # seconds: what a reader does not notice as waiting, once for each notebook
@@ -96,134 +83,3 @@ def _measure(ways: dict[str, Way]) -> tuple[dict[str, list[float]], dict[str, st
                 missing[name] = not_measured(error)
                 print(f"{name}: {missing[name]}", flush=True)
     return seconds, missing
-
-
-def answer(dsn: str) -> None:
-    """Once: a way that is ready too early fails, and is not helped by asking again."""
-    async def ask() -> None:
-        connection = await asyncpg.connect(dsn)
-        await connection.fetchval("select 1")
-        await connection.close()
-
-    asyncio.run(ask())
-
-
-@contextlib.contextmanager
-def embedded() -> Iterator[float]:
-    start = time.perf_counter()
-    stack = open_pair("embedded")
-    try:
-        answer(stack.pgbouncer.dsn("transaction"))
-        yield time.perf_counter() - start
-    finally:
-        with undisturbed():
-            stack.close()
-
-
-@contextlib.contextmanager
-def compose() -> Iterator[float]:
-    docker.check()
-    postgres, pgbouncer = free_ports(2)
-    project = ("docker", "compose", "--project-name", f"firedrill-bench-{secrets.token_hex(3)}", "--progress=quiet")
-    password = secrets.token_urlsafe(12)
-    environment = os.environ | {"FIREDRILL_POSTGRES_PORT": str(postgres), "FIREDRILL_PGBOUNCER_PORT": str(pgbouncer),
-                                "FIREDRILL_PASSWORD": password}
-    environment.pop("FIREDRILL_NO_HEALTHCHECK", None)
-    try:
-        start = time.perf_counter()
-        run([*project, "up", "--detach", "--wait"], environment)
-        answer(f"postgresql://encore:{password}@127.0.0.1:{pgbouncer}/transaction")
-        yield time.perf_counter() - start
-    finally:
-        with undisturbed():
-            run([*project, "down", "--volumes", "--timeout", "0"], environment)
-
-
-@contextlib.contextmanager
-def unchecked() -> Iterator[float]:
-    docker.check()
-    start = time.perf_counter()
-    stack = open_pair("docker")
-    try:
-        answer(stack.pgbouncer.dsn("transaction"))
-        yield time.perf_counter() - start
-    finally:
-        with undisturbed():
-            stack.close()
-
-
-@contextlib.contextmanager
-def testcontainers() -> Iterator[float]:
-    docker.check()
-    os.environ |= {"TESTCONTAINERS_RYUK_DISABLED": "true", "TC_POOLING_INTERVAL": "0.1"}    # read when it is imported
-    from testcontainers.community.postgres import PostgresContainer
-
-    # The database and the user that every image has; as `postgres` from the start, which saves the image a change of user.
-    container = PostgresContainer("postgres:17", username="postgres", password="bench", dbname="postgres", driver=None)
-    container.with_kwargs(user="postgres")
-    container.with_env("POSTGRES_INITDB_ARGS", "--no-sync").with_command("postgres -c fsync=off")
-    try:
-        start = time.perf_counter()
-        container.start()
-        answer(container.get_connection_url())
-        yield time.perf_counter() - start
-    finally:
-        with undisturbed():
-            container.stop()
-
-
-@contextlib.contextmanager
-def pytest_postgresql() -> Iterator[float]:
-    (programs,) = debian.provide().glob("usr/lib/postgresql/*/bin")
-    folder = tempfile.mkdtemp(dir=cache.folder())
-    if cache.SERVER_USER:
-        os.chown(folder, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
-    here, there = multiprocessing.Pipe()
-    # Forked, not started anew: nobody may not be allowed to execute this Python, but may go on in it.
-    process = multiprocessing.get_context("fork").Process(
-        target=_execute, args=(here, there, f"{programs}/pg_ctl", folder, free_ports(1)[0]))
-    process.start()
-    there.close()
-    try:
-        opening = here.recv()
-        if isinstance(opening, str):
-            raise RuntimeError(opening)
-        yield opening
-    finally:
-        with undisturbed():
-            here.close()        # which it waits for
-            process.join()
-            shutil.rmtree(folder)
-
-
-def _execute(parents: Connection, pipe: Connection, pg_ctl: str, folder: str, port: int) -> None:
-    """In the forked process: send the seconds, or the reason for none; end the server when the parent hangs up or dies."""
-    parents.close()
-    os.setsid()         # Ctrl-C in a terminal is for the parent
-    os.chdir(folder)
-    os.environ["HOME"] = folder     # where asyncpg looks for certificates; nobody may not look into root's
-    try:
-        # While its files may still be read. (mypy: it is there only after `make bench`.)
-        from pytest_postgresql.executors import PostgreSQLExecutor  # type: ignore[import-not-found, unused-ignore]
-
-        if cache.SERVER_USER:
-            os.setgroups([])
-            os.setgid(cache.SERVER_USER.pw_gid)
-            os.setuid(cache.SERVER_USER.pw_uid)
-        # The defaults of the fixture.
-        executor = PostgreSQLExecutor(
-            executable=pg_ctl, host="127.0.0.1", port=port, datadir=f"{folder}/data", unixsocketdir=folder,
-            logfile=f"{folder}/log", startparams="-w", dbname="tests", user="postgres")
-        try:
-            start = time.perf_counter()
-            executor.start()
-            executor.wait_for_postgres()
-            answer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
-            pipe.send(time.perf_counter() - start)
-            with contextlib.suppress(EOFError):
-                pipe.recv()
-        finally:
-            executor.stop()
-    except Exception as error:
-        with contextlib.suppress(OSError):
-            pipe.send(f"{type(error).__name__}: {error}")
