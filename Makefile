@@ -19,8 +19,8 @@ notebooks: $(TESTER)        ## run lessons and solutions, store their outputs, m
 	$(BIN)/python -m firedrill.notebooks $(NAMES)
 
 bench: $(TESTER)            ## what it costs, beside its peers: writes benchmarks/RESULTS.md
-	$(BIN)/pip install --quiet -r benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks
+	$(BIN)/pip install --quiet --upgrade --target .venv/peers -r benchmarks/requirements.txt
+	PYTHONPATH=.venv/peers $(BIN)/python -m benchmarks
 
 lock: $(TESTER)             ## the newest releases that requirements.txt allows
 	$(BIN)/pip install --quiet uv

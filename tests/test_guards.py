@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 
 def code(source: str, output: str = "", count: int | None = 1, tags: tuple[str, ...] = ()) -> dict[str, Any]:
     outputs = [{"output_type": "stream", "name": "stdout", "text": output}] if output else []
-    return {"cell_type": "code", "id": f"cell-{count}", "metadata": {"tags": list(tags)}, "source": source, "outputs": outputs,
-            "execution_count": count}
+    return {"cell_type": "code", "id": f"cell-{count}", "metadata": {"tags": list(tags)}, "source": source,
+            "outputs": outputs, "execution_count": count}
 
 
 @pytest.fixture

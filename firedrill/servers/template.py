@@ -20,6 +20,7 @@ from .server import SUPERUSER, free_ports
 CONFIGURATION = Path(__file__).parents[2] / "docker"
 SETTINGS = CONFIGURATION / "postgres/postgresql.conf"
 SHOP = CONFIGURATION / "postgres/2_shop.sql"
+SPARES = ("spare-1", "spare-2")
 # The provider that needs nothing of the operating system came with PostgreSQL 17.
 LOCALE = {True: ("--locale-provider=builtin", "--locale=C.UTF-8"), False: ("--locale=C.UTF-8",)}
 
@@ -41,20 +42,27 @@ def password() -> str:
 def take(programs: Path, data: Path) -> None:
     """Make `data` a cluster of its own, with the ticket shop, for the PostgreSQL in `programs`. Raises `Unavailable`.
 
-    Copying 1,300 files takes longer than all the rest of opening a pair, so the next copy is made ahead of time.
+    Copying 1,300 files takes longer than all the rest of opening a pair, so the copies for the next two are made ahead.
     """
     original = _provide(programs)
-    try:
-        (original / "spare").rename(data)
-    except OSError:
+    if not any(_taken(original / spare, data) for spare in SPARES):
         copied = subprocess.run(["cp", "-a", original / "shop", data], capture_output=True, text=True)
         if copied.returncode:
-            raise Unavailable(f"The shop's data could not be copied to {data.parent}:\n{copied.stderr[-300:]}\n{ROOM}") from None
+            raise Unavailable(f"The shop's data could not be copied to {data}:\n{copied.stderr[-300:]}\n{ROOM}")
     # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on by itself.
     if shutil.which("flock"):
-        subprocess.run(["sh", "-c", "flock --nonblock spare.lock sh -c '[ -d spare ] || "
-                        "{ rm -rf fresh && nice cp -a shop fresh && mv fresh spare; }' >/dev/null 2>&1 &"],
-                       cwd=original, stdin=subprocess.DEVNULL, start_new_session=True)
+        make = "; ".join(f"[ -d {spare} ] || {{ rm -rf fresh && nice cp -a shop fresh && mv fresh {spare}; }}" for spare in SPARES)
+        subprocess.run(["sh", "-c", f"flock --nonblock spare.lock sh -c '{make}' >/dev/null 2>&1 &"], cwd=original,
+                       stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _taken(spare: Path, data: Path) -> bool:
+    """A rename is atomic: of several notebooks, one gets it."""
+    try:
+        spare.rename(data)
+    except OSError:
+        return False
+    return True
 
 
 def _provide(programs: Path) -> Path:
