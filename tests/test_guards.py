@@ -36,8 +36,8 @@ def check(course: Path, *cells: dict[str, Any], where: str = "notebooks", cwd: s
     notebook = {"cells": list(cells), "metadata": notebooks.METADATA, "nbformat": 4, "nbformat_minor": 5}
     path = course / where / "lesson.ipynb"
     path.write_text(json.dumps(notebook))
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "--nbval", str(path), "-p", "no:cacheprovider"], cwd=course / cwd,
-                          capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", str(path), "-p", "no:cacheprovider"]
+    return subprocess.run(command, cwd=course / cwd, capture_output=True, text=True, timeout=120)
 
 
 def test_an_output_that_differs_fails_and_one_that_is_the_same_passes(course: Path) -> None:

@@ -51,7 +51,8 @@ def take(programs: Path, data: Path) -> None:
             raise Unavailable(f"The shop's data could not be copied to {data}:\n{copied.stderr[-300:]}\n{ROOM}")
     # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on by itself.
     if shutil.which("flock"):
-        make = "; ".join(f"[ -d {spare} ] || {{ rm -rf fresh && nice cp -a shop fresh && mv fresh {spare}; }}" for spare in SPARES)
+        make = "; ".join(f"[ -d {spare} ] || {{ rm -rf fresh && nice cp -a shop fresh && mv fresh {spare}; }}"
+                         for spare in SPARES)
         subprocess.run(["sh", "-c", f"flock --nonblock spare.lock sh -c '{make}' >/dev/null 2>&1 &"], cwd=original,
                        stdin=subprocess.DEVNULL, start_new_session=True)
 
