@@ -1,4 +1,4 @@
-"""N tasks, or N processes with tasks of their own, run one function again and again: how fast, how often it fails, how often it lies.
+"""N tasks in each of N processes run one function again and again: how fast it is, how often it fails, how often it lies.
 
     async def work(conn, number): ...           # returns True where the answer was right
     await load.run(work, dsn=dsn, processes=2, tasks=4, times=30)

@@ -125,7 +125,8 @@ def download(state: Path, address: str, wanted: Iterable[str], unused: Iterable[
             full = "free space" in done.stderr or "No space left" in done.stderr
             advice = ROOM if full else ("Is the network up? Another archive can be named in the environment: "
                                         "FIREDRILL_DEBIAN_ARCHIVE=<address>. Containers need none: FIREDRILL_SERVERS=docker")
-            raise Unavailable("\n".join([f"apt-get {arguments[0]} could not fetch the servers from {address}:", *errors[:4], advice]))
+            told = f"apt-get {arguments[0]} could not fetch the servers from {address}:"
+            raise Unavailable("\n".join([told, *errors[:4], advice]))
     return sorted((state / "archives").glob("*.deb"), key=lambda deb: -deb.stat().st_size)
 
 
