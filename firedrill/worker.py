@@ -77,13 +77,13 @@ async def run(source: str, world: dict[str, Any]) -> Any:
     """Execute `source` in `world`; `await` may stand at its top level. Returns the value of its last line, if that has one."""
     tree = ast.parse(source)
     last = tree.body[-1] if tree.body else None
-    parts: list[tuple[ast.AST, str]] = [(tree, "exec")]
+    parts: list[tuple[ast.Module | ast.Expression, str]] = [(tree, "exec")]
     if isinstance(last, ast.Expr):
         tree.body.pop()
         parts.append((ast.Expression(last.value), "eval"))
     value = None
     for part, mode in parts:
-        value = eval(compile(part, "<worker>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), world)     # type: ignore[arg-type]
+        value = eval(compile(part, "<worker>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), world)
         if asyncio.iscoroutine(value):
             value = await value
     return value
