@@ -33,7 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
         own = tempfile.TemporaryDirectory(prefix="firedrill-tests-")
         config.add_cleanup(own.cleanup)
         # Neither the learner's progress nor the learner's IPython profile has a part in a test.
-        os.environ |= {"FIREDRILL_PROGRESS": f"{own.name}/progress.txt", "IPYTHONDIR": f"{own.name}/ipython"}
+        os.environ |= {"FIREDRILL_PROGRESS": f"{own.name}/progress.txt", "IPYTHONDIR": f"{own.name}/ipython",
+                       "MPLCONFIGDIR": str(servers.cache.folder() / "matplotlib")}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

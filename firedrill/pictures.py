@@ -15,12 +15,13 @@ OPERATING_SYSTEM, TLS, POSTGRESQL = "#dbe9f6", "#fdebd0", "#dff0d8"
 STEPS = (
     ("read the DSN", "asyncpg", "#eeeeee", "ValueError\nClientConfigurationError"),
     ("look up the host", "operating system", OPERATING_SYSTEM, "gaierror"),
-    ("open TCP", "operating system", OPERATING_SYSTEM, "ConnectionRefusedError\nOSError, TimeoutError"),
-    ("agree on TLS", "TLS", TLS, "ConnectionError\nSSLCertVerificationError"),
+    ("open TCP", "operating system", OPERATING_SYSTEM, "ConnectionRefusedError\nOSError: Multiple exceptions"),
+    ("agree on TLS", "TLS", TLS, "ConnectionError: rejected\nSSLCertVerificationError"),
     ("be let in", "PostgreSQL", POSTGRESQL, "57P03  CannotConnectNow\n28000  pg_hba.conf"),
-    ("prove the password", "PostgreSQL", POSTGRESQL, "28P01  InvalidPassword"),
-    ("open the database\nwith its settings", "PostgreSQL", POSTGRESQL, "3D000  InvalidCatalogName\n42704  UndefinedObject"),
+    ("prove the password", "PostgreSQL", POSTGRESQL, "28P01  InvalidPassword\n28000  role may not log in"),
+    ("open the database", "PostgreSQL", POSTGRESQL, "3D000  InvalidCatalogName\n42704  unknown setting"),
 )
+TIMEOUT = "TimeoutError: connect(timeout=) counts from step 2 to step 7"
 
 
 def show(figure: Figure, words: str) -> None:
@@ -34,17 +35,20 @@ def show(figure: Figure, words: str) -> None:
 
 def connecting() -> None:
     """Lesson 01: the steps of connecting, and at which of them each error comes."""
-    figure = Figure(figsize=(10.5, 2.3), layout="constrained")
+    figure = Figure(figsize=(8.6, 3.5), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlim=(0, len(STEPS)), ylim=(0, 1))
+    axes.set(xlim=(-0.02, 4.02), ylim=(-0.25, 2.08))
     axes.axis("off")
-    for place, (step, whose, colour, errors) in enumerate(STEPS):
-        axes.add_patch(FancyBboxPatch((place + 0.07, 0.55), 0.8, 0.3, boxstyle="round,pad=0.03", fc=colour, ec="#666666"))
-        axes.text(place + 0.47, 0.7, f"{place + 1}  {step}", ha="center", va="center", fontsize=8.5)
-        axes.text(place + 0.47, 0.94, whose, ha="center", va="center", fontsize=7.5, color="#555555")
-        axes.text(place + 0.47, 0.42, errors, ha="center", va="top", fontsize=7, color="#a02020", linespacing=1.6)
+    for number, (step, whose, colour, errors) in enumerate(STEPS):
+        row, place = divmod(number, 4)
+        left, top = place + row * 0.5, 1.7 - 1.05 * row
+        axes.add_patch(FancyBboxPatch((left + 0.08, top - 0.14), 0.8, 0.28, boxstyle="round,pad=0.03", fc=colour, ec="#555555"))
+        axes.text(left + 0.48, top, f"{number + 1}  {step}", ha="center", va="center", fontsize=10)
+        axes.text(left + 0.48, top + 0.27, whose, ha="center", va="center", fontsize=8.5, color="#444444")
+        axes.text(left + 0.48, top - 0.24, errors, ha="center", va="top", fontsize=8.5, color="#8c1515", linespacing=1.4)
         if place:
-            axes.annotate("", (place + 0.03, 0.7), (place - 0.09, 0.7), arrowprops={"arrowstyle": "->", "color": "#666666"})
+            axes.annotate("", (left + 0.05, top), (left - 0.09, top), arrowprops={"arrowstyle": "->", "color": "#555555"})
+    axes.text(2, -0.16, TIMEOUT, ha="center", va="center", fontsize=9, color="#8c1515")
     show(figure, "Steps of connecting, and their errors:\n" + "\n".join(
-        f"{number}. {' '.join(step.split())} ({whose}): {', '.join(' '.join(line.split()) for line in errors.splitlines())}"
-        for number, (step, whose, _, errors) in enumerate(STEPS, 1)))
+        f"{number}. {step} ({whose}): {', '.join(' '.join(line.split()) for line in errors.splitlines())}"
+        for number, (step, whose, _, errors) in enumerate(STEPS, 1)) + f"\n{TIMEOUT}")

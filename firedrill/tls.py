@@ -37,11 +37,12 @@ async def disable(postgres: Server) -> None:
         await _reload(connection)
 
 
-async def require(postgres: Server) -> None:
-    """Refuse connections without TLS: `hostssl` in place of `host` in pg_hba.conf."""
+async def require(postgres: Server, demanded: bool = True) -> None:
+    """Refuse connections without TLS (or not any more): `hostssl` in place of `host` in pg_hba.conf."""
+    before, after = ("\nhost ", "\nhostssl ") if demanded else ("\nhostssl ", "\nhost ")
     async with _superuser(postgres) as connection:
         rules: str = await connection.fetchval("select pg_read_file('pg_hba.conf')")
-        await _write(connection, "pg_hba.conf", rules.replace("\nhost ", "\nhostssl ").encode())
+        await _write(connection, "pg_hba.conf", rules.replace(before, after).encode())
         await _reload(connection)
 
 

@@ -6,6 +6,7 @@ The connection that looks is never shown.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from tabulate import tabulate
 from .servers.server import SUPERUSER, Server
 
 _letters: WeakKeyDictionary[Server, dict[int, str]] = WeakKeyDictionary()
+_lock = threading.Lock()        # the wire's thread gives letters, too
 
 
 class Table:
@@ -44,7 +46,7 @@ async def backends(postgres: Server) -> Table:
         where backend_type = 'client backend' and pid <> pg_backend_pid()
         order by backend_start, pid""")
     return Table(["backend", "application", "user", "state", "waits for", "query"],
-                 [(_letter(postgres, row["pid"]), row["application_name"], row["usename"], row["state"], row["wait"] or "",
+                 [(letter(postgres, row["pid"]), row["application_name"], row["usename"], row["state"], row["wait"] or "",
                    _short(row["query"])) for row in rows], empty="no client is connected")
 
 
@@ -56,7 +58,7 @@ async def locks(postgres: Server) -> Table:
         where cardinality(pg_blocking_pids(pid)) > 0
         order by backend_start, pid""")
     return Table(["backend", "waits for", "held by", "query"],
-                 [(_letter(postgres, row["pid"]), row["wait_event"], ", ".join(_letter(postgres, pid) for pid in row["behind"]),
+                 [(letter(postgres, row["pid"]), row["wait_event"], ", ".join(letter(postgres, pid) for pid in row["behind"]),
                    _short(row["query"])) for row in rows], empty="nobody waits for a lock")
 
 
@@ -87,16 +89,24 @@ async def _look(postgres: Server, query: str) -> list[asyncpg.Record]:
         # Letters go by the order of connecting, whoever of them the view then shows.
         for row in await connection.fetch("""select pid from pg_stat_activity
                 where backend_type = 'client backend' and pid <> pg_backend_pid() order by backend_start, pid"""):
-            _letter(postgres, row["pid"])
+            letter(postgres, row["pid"])
         rows: list[asyncpg.Record] = await connection.fetch(query)
         return rows
     finally:
         await connection.close()
 
 
-def _letter(postgres: Server, pid: int) -> str:
-    known = _letters.setdefault(postgres, {})
-    return known.setdefault(pid, chr(65 + len(known)) if len(known) < 26 else f"{len(known) + 1}")
+def letter(postgres: Server, pid: int) -> str:
+    """The name of the backend with this process number: A, B, C by first appearance, here and on the wire."""
+    with _lock:
+        known = _letters.setdefault(postgres, {})
+        return known.setdefault(pid, chr(65 + len(known)) if len(known) < 26 else f"{len(known) + 1}")
+
+
+def start_letters(postgres: Server) -> None:
+    """The next backend that is seen is A again."""
+    with _lock:
+        _letters.pop(postgres, None)
 
 
 def _short(query: str, width: int = 48) -> str:

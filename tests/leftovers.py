@@ -21,9 +21,15 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def shared_memory() -> set[str]:
-    """System V segments of this machine."""
-    return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+def shared_memory_of(pids: set[int]) -> list[str]:
+    """The System V segments that these processes have made."""
+    header, *lines = Path("/proc/sysvipc/shm").read_text().splitlines()
+    maker = header.split().index("cpid")
+    return [line for line in lines if int(line.split()[maker]) in pids]
+
+
+def pids_of(folder: Path) -> set[int]:
+    return {process.pid for process in processes_of(folder)}
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import json
 import linecache
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,7 @@ import pytest
 from firedrill import drills, notebooks, servers
 from firedrill.drills import attempt, progress
 from firedrill.drills.drill import Drill, Examination, Task
-
-from .leftovers import eventually
+from firedrill.servers import cache
 
 ROOT = Path(__file__).parents[1]
 TASKS = [(drill, task) for drill in drills.DRILLS.values() for task in drill.tasks]
@@ -124,7 +124,7 @@ def waits_and_swallows() -> None:
 def test_code_that_does_not_end_is_ended(code: Callable[..., Any]) -> None:
     outcome, seconds = examined(code)
     assert outcome.hung
-    assert str(outcome) == "had not ended when it was stopped"
+    assert str(outcome) == "still running after 0.3 s, and stopped"
     assert seconds < 5
 
 
@@ -146,6 +146,32 @@ def test_an_interrupt_by_the_learner_ends_the_check() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         examined(interrupted)
+
+
+def test_a_coroutine_is_no_answer_where_a_plain_function_is_asked_for() -> None:
+    async def dsn() -> str:
+        return "postgresql://"
+
+    outcome = asyncio.run(attempt.run(dsn, plain=True))
+    assert "a coroutine came back" in str(outcome)
+
+
+def test_an_interrupted_check_says_so_and_closes_its_servers() -> None:
+    async def main() -> str:
+        task = asyncio.ensure_future(drills.open(1)[2].check(returns_nothing_late))
+        await called.wait()
+        task.cancel()
+        return repr(await task)
+
+    called = asyncio.Event()
+
+    async def returns_nothing_late(dsn: str, patience: float) -> None:
+        called.set()
+        await asyncio.sleep(60)
+
+    assert "interrupted" in asyncio.run(main())
+    run = cache.folder() / "run"
+    assert not [owner for owner in run.glob("*/owner") if owner.read_text() == f"{os.getpid()}\n"]
 
 
 async def floods(dsn: str, patience: float) -> Any:
@@ -174,8 +200,8 @@ def test_code_that_harms_its_servers_fails_and_leaves_none(code: Callable[..., A
         report = asyncio.run(drills.open("01")[2].check(code))
         assert report.status == "failed"
         assert bystander.postgres.answers()
-        others = [folder for folder in bystander.folder.parent.glob("embedded-*") if folder != bystander.folder]
-        assert eventually(lambda: not any(folder.exists() for folder in others))
+        mine = [owner for owner in bystander.folder.parent.glob("*/owner") if owner.read_text() == f"{os.getpid()}\n"]
+        assert mine == [bystander.folder / "owner"]
 
 
 def test_what_is_no_function_is_said() -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from firedrill.servers import cache, debian
 
-from .leftovers import eventually
+from .leftovers import eventually, processes_of
 
 ROOT = Path(__file__).parents[1]
 OPEN = """
@@ -37,6 +37,7 @@ def room() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="first start ü ") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+        assert eventually(lambda: not processes_of(Path(folder)), 30), "copies for the next pairs are still being made"
 
 
 def run(cache_folder: Path | str, code: str = OPEN, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -60,8 +60,14 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     await note("unknown host", connect(with_password("p@ss")))
     await note("port that is no number", connect(with_password("p#ss")))
     await note("query field of a DSN", connect(with_password("p?ss")))
+    await note("bracket in a DSN", connect(with_password("p[ss")))
+    # The one error that is not raised by a real fault here: no test switches this machine's network off.
+    no_network = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    with patch("socket.getaddrinfo", side_effect=no_network):
+        await note("resolver", connect("postgresql://encore:x@db.example/encore"))
     await note("scheme of a DSN", connect(dsn.replace("postgresql:", "postgresql+asyncpg:")))
     await note("unknown setting", connect(dsn + "?connect_timeout=5"))
+    await note("setting through PgBouncer", connect(stack.pgbouncer.dsn(), server_settings={"jit": "off"}))
     await note("setting that is no string", connect(dsn, server_settings={"statement_timeout": 5000}))
     await note("wrong password", connect(with_password("guess")))
     await note("no such database", connect(stack.postgres.dsn("encroe")))

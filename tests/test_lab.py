@@ -18,6 +18,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from firedrill import lab
 
 from . import browser
+from .leftovers import eventually
 
 LESSON = "notebooks/00_start_here.ipynb"
 
@@ -48,7 +49,14 @@ def kernel(server: browser.Server) -> BlockingKernelClient:
     client = BlockingKernelClient(connection_file=str(server.state / "run" / f"kernel-{started['id']}.json"))
     client.load_connection_file()
     client.start_channels()
-    client.wait_for_ready(timeout=browser.SECONDS)
+    def ready() -> bool:
+        try:
+            client.wait_for_ready(timeout=browser.SECONDS)
+        except RuntimeError:        # on a busy machine a heartbeat may be missed before the kernel is up
+            return False
+        return True
+
+    assert eventually(ready, browser.SECONDS)
     return client
 
 

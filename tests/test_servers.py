@@ -22,7 +22,7 @@ from firedrill import servers
 from firedrill.servers import PortTaken, Stack, Unavailable
 from firedrill.servers.stack import leftovers
 
-from .leftovers import eventually, processes_of, shared_memory
+from .leftovers import eventually, pids_of, processes_of, shared_memory_of
 
 
 @pytest.fixture
@@ -96,13 +96,14 @@ def test_only_this_machine_can_connect_and_needs_the_password(stack: Stack) -> N
 
 
 def test_nothing_is_left_after_close(stack: Stack) -> None:
-    before = shared_memory()
     with servers.open("embedded") as other:
-        assert len(processes_of(other.folder)) > 2
+        pids = pids_of(other.folder)
+        assert len(pids) > 2
+        assert shared_memory_of(pids)
         other.postgres.kill()       # its shared memory stays until somebody removes it
     assert not other.folder.exists()
     assert not processes_of(other.folder)
-    assert shared_memory() <= before
+    assert not shared_memory_of(pids)
     assert not other.is_open
     other.close()
     assert "closed" in repr(other)
@@ -151,8 +152,8 @@ import sys, time
 from firedrill import servers
 stack = servers.open("embedded")
 stack.postgres.pause()
-print(stack.folder, flush=True)
 try:
+    print(stack.folder, flush=True)
     time.sleep(600)
 except KeyboardInterrupt:
     print(stack.postgres.status, stack.pgbouncer.answers(), flush=True)
@@ -168,13 +169,13 @@ def start_a_notebook(**options: Any) -> tuple[subprocess.Popen[str], Path]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_nothing_is_left_of_a_killed_notebook_with_a_frozen_server(number: signal.Signals) -> None:
-    before = shared_memory()
     process, folder = start_a_notebook(start_new_session=True)
-    assert len(processes_of(folder)) > 2
+    pids = pids_of(folder)
+    assert len(pids) > 2
     os.killpg(process.pid, number)
     process.wait()
     assert eventually(lambda: not folder.exists() and not processes_of(folder)), processes_of(folder)
-    assert shared_memory() <= before
+    assert not shared_memory_of(pids)
 
 
 def test_nothing_is_left_when_the_terminal_is_closed() -> None:

@@ -15,8 +15,9 @@ __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
 DRILLS: dict[str, Drill] = {drill.name: drill for drill in (connecting.DRILL,)}
 
 
-def open(name: str) -> Drill:
+def open(name: str | int) -> Drill:
     """The drill of exercise `name`; its number alone will do. Raises `Unavailable`, naming those that there are."""
+    name = str(name)
     for known, drill in DRILLS.items():
         if known == name or (name.isdigit() and int(known.partition("_")[0]) == int(name)):
             return drill

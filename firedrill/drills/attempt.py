@@ -22,7 +22,8 @@ class Outcome:
     value: Any = None
     error: BaseException | None = None
     hung: bool = False
-    seconds: float = 0.0
+    seconds: float = 0.0        # that it took
+    limit: float = 0.0          # seconds after which it was stopped
 
     @property
     def returned(self) -> bool:
@@ -30,19 +31,25 @@ class Outcome:
 
     def __str__(self) -> str:
         if self.hung:
-            return "had not ended when it was stopped"
-        return describe(self.error).splitlines()[0][:200] if self.error else f"returned {type(self.value).__name__}"
+            return f"still running after {self.limit:g} s, and stopped"
+        return describe(self.error).splitlines()[0][:200] if self.error else f"{type(self.value).__name__} came back"
 
 
 class _Blocked(BaseException):
     """Raised into code that keeps the event loop from running."""
 
 
-async def run(function: Callable[..., Any], *arguments: Any, limit: float = 5.0) -> Outcome:
-    """Call `function`, sync or async, and wait for at most `limit` seconds (a second more where it blocks the event loop)."""
+async def run(function: Callable[..., Any], *arguments: Any, limit: float = 5.0, plain: bool = False) -> Outcome:
+    """Call `function`, sync or async, and wait for at most `limit` seconds (a second more where it blocks the event loop).
+
+    With `plain`, a result that has to be awaited is an error: whoever calls the function gets no more than a coroutine.
+    """
     async def call() -> Any:
         try:
             result = function(*arguments)
+            if plain and inspect.iscoroutine(result):
+                result.close()
+                raise TypeError("a coroutine came back: this has to be a plain function, `def` without `async`")
             return await result if inspect.isawaitable(result) else result
         except SystemExit as error:     # would end the event loop, and with it the notebook
             raise RuntimeError(f"the code left by SystemExit({error.code})") from error
@@ -61,7 +68,7 @@ async def run(function: Callable[..., Any], *arguments: Any, limit: float = 5.0)
     if hung:
         if task.done() and not task.cancelled():
             task.exception()        # looked at, or asyncio would complain
-        return Outcome(hung=True, seconds=seconds)
+        return Outcome(hung=True, seconds=seconds, limit=limit)
     if task.cancelled():
         return Outcome(error=asyncio.CancelledError(), seconds=seconds)
     error = task.exception()

@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import tempfile
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import asyncpg
 import trustme
 
 from .. import faults, servers, tls
-from ..expect import describe
-from ..servers.server import ROLE, SUPERUSER, Server
+from ..expect import describe, public_name
+from ..servers.server import SUPERUSER, Server
 from .attempt import Outcome
 from .drill import Drill, Examination, Task
 
 NAME = "01_connecting"
 
 
-# Task 1: a DSN for every password
+# Task 1: a DSN for every user and password
 
-PASSWORDS = {"of letters and digits": "Spring2026", "with @": "p@ss", "with #": "p#ss", "with / and :": "a/b:c",
-             "with %": "50%41", "with a space": "two words", "with +": "one+one"}
+LOG_INS = {
+    "a password of letters and digits": ("encore", "Spring2026"),
+    "a password with @": ("encore", "p@ss"),
+    "a password with #": ("encore", "p#ss"),
+    "a password with / and :": ("encore", "a/b:c"),
+    "a password with %": ("encore", "50%41"),
+    "a password with a space": ("encore", "two words"),
+    "a password with +": ("encore", "one+one"),
+    "a user with @": ("shop@encore", "Spring2026"),
+}
 
 
 async def _dsn(exam: Examination) -> None:
     good = {}
     with servers.open() as stack:
         admin = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
-        for what, password in PASSWORDS.items():
-            quoted = await admin.fetchval("select quote_literal($1)", password)
-            await admin.execute(f"alter role {ROLE} password {quoted}")
-            outcome = await exam.run(ROLE, password, stack.postgres.host, stack.postgres.port, "encore")
+        await admin.execute('create role "shop@encore" login')
+        for what, (user, password) in LOG_INS.items():
+            await admin.execute(f'alter role "{user}" password {await admin.fetchval("select quote_literal($1)", password)}')
+            outcome = await exam.run(user, password, stack.postgres.host, stack.postgres.port, "encore", plain=True)
             good[what], seen = await _log_in(outcome)
-            exam.criterion(f"a password {what}", good[what], seen)
+            exam.criterion(what, good[what], seen)
+            if not outcome.returned:
+                return      # seven times the same would tell no more
         await admin.close()
-    if good["with @"] and not good["with #"]:
+    bad = [what for what, works in good.items() if not works]
+    if good["a password with @"] and not good["a password with #"]:
         exam.trap("one character")
-    elif good["with #"] and not good["with / and :"]:
+    elif bad == ["a password with / and :"]:
         exam.trap("slash")
-    elif good["with / and :"] and not good["with a space"]:
+    elif bad == ["a password with a space"]:
         exam.trap("form")
 
 
@@ -58,11 +72,13 @@ async def _log_in(outcome: Outcome) -> tuple[bool, str]:
 # Task 2: a start that waits for PostgreSQL
 
 async def _ready(exam: Examination) -> None:
-    with servers.open() as stack:
+    with servers.open() as stack, tempfile.TemporaryDirectory() as folder:
         postgres = stack.postgres
 
         outcome = await exam.run(postgres.dsn(), 5.0, limit=8)
         exam.criterion("PostgreSQL is up", *await _works(outcome))
+        if not outcome.returned:
+            return
 
         async with faults.starting_up(postgres, 0.7):
             outcome = await exam.run(postgres.dsn(), 5.0, limit=8)
@@ -71,8 +87,9 @@ async def _ready(exam: Examination) -> None:
 
         postgres.stop()
         back = asyncio.create_task(_start_after(0.4, postgres))
-        outcome = await exam.run(postgres.dsn(), 5.0, limit=8)
-        exam.criterion("nothing listens; PostgreSQL is back in half a second", *await _works(outcome))
+        with patch("socket.getaddrinfo", _two_addresses):
+            outcome = await exam.run(postgres.dsn().replace(postgres.host, "db.encore.example"), 5.0, limit=8)
+        exam.criterion("nothing listens on any address of the name; PostgreSQL is back in half a second", *await _works(outcome))
         await back
 
         before = _log_ins_refused(postgres)
@@ -83,10 +100,23 @@ async def _ready(exam: Examination) -> None:
         if tries > 1:
             exam.trap("every error")
 
+        outcome = await exam.run(postgres.dsn() + "?sslmode=require", 3.0, limit=4)
+        exam.criterion("TLS is demanded, and the server has none: the error arrives at once",
+                       type(outcome.error) is ConnectionError and outcome.seconds < 1.5, str(outcome))
+        stranger = Path(folder, "another-authority.pem")
+        trustme.CA().cert_pem.write_to_path(str(stranger))
+        await tls.enable(postgres, trustme.CA())
+        outcome = await exam.run(f"{postgres.dsn()}?sslmode=verify-full&sslrootcert={stranger}", 3.0, limit=4)
+        exam.criterion("the certificate is not to be trusted: the error arrives at once",
+                       isinstance(outcome.error, ssl.SSLError) and outcome.seconds < 1.5, public_name(type(outcome.error)))
+        await tls.disable(postgres)
+
         with postgres.down():
             outcome = await exam.run(postgres.dsn(), 1.0, limit=3)
-        exam.criterion("PostgreSQL stays away: the error arrives when the patience of 1 s is over",
-                       isinstance(outcome.error, OSError) and not outcome.hung and outcome.seconds < 2.5, str(outcome))
+        patient = 0.5 < outcome.seconds < 2.5
+        exam.criterion("PostgreSQL stays away: when the patience of 1 s is over, the last error arrives",
+                       isinstance(outcome.error, ConnectionRefusedError) and patient,
+                       str(outcome) + ("" if patient or outcome.hung else ", too early" if outcome.seconds < 1 else ", too late"))
         if outcome.hung:
             exam.trap("for ever")
 
@@ -104,6 +134,15 @@ async def _ready(exam: Examination) -> None:
         exam.criterion("PostgreSQL refuses for a second: it is asked a few times, not hammered", 2 <= tries <= 40, _times(tries))
         if tries > 40:
             exam.trap("no pause")
+
+
+_lookup = socket.getaddrinfo
+
+
+def _two_addresses(host: Any, *arguments: Any, **options: Any) -> Any:
+    """A name with two addresses, on every machine; PostgreSQL listens on the second."""
+    hosts = ["127.0.0.2", "127.0.0.1"] if host == "db.encore.example" else [host]
+    return [address for one in hosts for address in _lookup(one, *arguments, **options)]
 
 
 async def _start_after(seconds: float, postgres: Server) -> None:
@@ -135,48 +174,59 @@ def _times(tries: int) -> str:
 # Task 3: TLS that can tell Encore's server from another
 
 async def _tls(exam: Examination) -> None:
-    ours, theirs = trustme.CA(), trustme.CA()
+    ours, public, nobody = trustme.CA(), trustme.CA(), trustme.CA()
     with servers.open() as stack, tempfile.TemporaryDirectory() as folder:
-        ca_file = Path(folder, "encore-ca.pem")
-        ours.cert_pem.write_to_path(str(ca_file))
-        outcome = await exam.run(str(ca_file))
-        if not outcome.returned or outcome.value is ...:
-            exam.criterion("something to give to asyncpg's `ssl` comes back", False, str(outcome))
-            return
-
-        async def connect() -> str:
-            try:
-                connection = await asyncpg.connect(stack.postgres.dsn(), ssl=outcome.value, timeout=5)
-            except Exception as error:
-                return "not verified" if isinstance(error, ssl.SSLCertVerificationError) else describe(error).splitlines()[0]
-            encrypted = await connection.fetchval("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
-            await connection.close()
-            return "connected, encrypted" if encrypted else "connected, in clear text"
-
-        def refused(what: str, seen: str) -> bool:
-            exam.criterion(what, not seen.startswith("connected"), "refused" if not seen.startswith("connected") else seen)
-            return not seen.startswith("connected")
-
-        in_clear_text = refused("a server without TLS is refused", await connect())
-        await tls.enable(stack.postgres, ours)
-        own = await connect()
-        exam.criterion("Encore's own server", own == "connected, encrypted", own)
-        await tls.enable(stack.postgres, theirs)
-        stranger = refused("a server with a certificate of somebody else's authority is refused", await connect())
-        await tls.enable(stack.postgres, ours, "reports.encore.example")
-        other = refused("another server of Encore's, with its own name in its certificate, is refused", await connect())
-    if not in_clear_text:
+        files = {name: str(Path(folder, f"{name}-ca.pem")) for name in ("encore", "public")}
+        ours.cert_pem.write_to_path(files["encore"])
+        public.cert_pem.write_to_path(files["public"])
+        # What this machine trusts, for as long as the check lasts: https://docs.openssl.org/3.0/man7/openssl-env/
+        with patch.dict("os.environ", SSL_CERT_FILE=files["public"]):
+            outcome = await exam.run(files["encore"], plain=True)
+            if not outcome.returned or outcome.value in (None, ...):
+                exam.criterion("something to give to asyncpg's `ssl` comes back", False, str(outcome))
+                return
+            clear = await _connect(stack.postgres, outcome.value)
+            await tls.enable(stack.postgres, ours)
+            own = await _connect(stack.postgres, outcome.value)
+            await tls.enable(stack.postgres, nobody)
+            stranger = await _connect(stack.postgres, outcome.value)
+            await tls.enable(stack.postgres, public)
+            listed = await _connect(stack.postgres, outcome.value)
+            await tls.enable(stack.postgres, ours, "reports.encore.example")
+            other = await _connect(stack.postgres, outcome.value)
+    exam.criterion("Encore's own server is accepted", own == "connected, encrypted", own)
+    exam.criterion("a server without TLS is refused", clear == "refused", clear)
+    exam.criterion("a server whose certificate nobody knows is refused", stranger == "refused", stranger)
+    exam.criterion("a server with a certificate of a public authority is refused", listed == "refused", listed)
+    exam.criterion("another server of Encore's, with its own name in its certificate, is refused", other == "refused", other)
+    if clear.startswith("connected"):
         exam.trap("prefer")
-    elif not stranger:
+    elif stranger.startswith("connected"):
         exam.trap("encrypted only")
-    elif not other:
-        exam.trap("any name")
-    elif own == "not verified":
+    elif own == "refused" and listed.startswith("connected"):
         exam.trap("public authorities")
+    elif listed.startswith("connected"):
+        exam.trap("public authorities, too")
+    elif other.startswith("connected"):
+        exam.trap("any name")
+
+
+async def _connect(postgres: Server, given: Any) -> str:
+    try:
+        connection = await asyncpg.connect(postgres.dsn(), ssl=given, timeout=5)
+    except ssl.SSLCertVerificationError:
+        return "refused"
+    except ConnectionError as error:
+        return "refused" if "rejected SSL upgrade" in str(error) else describe(error).splitlines()[0]
+    except Exception as error:      # of another kind: asyncpg did not get as far as the certificate
+        return f"not reached, {describe(error).splitlines()[0]}"
+    encrypted = await connection.fetchval("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+    await connection.close()
+    return "connected, encrypted" if encrypted else "connected, in clear text"
 
 
 DRILL = Drill(NAME, "Exercise 01: the module with which Encore's services connect", (
-    Task(1, "a DSN for every password", _dsn, drill=NAME, hints=(
+    Task(1, "a DSN for every user and password", _dsn, drill=NAME, hints=(
         "Print the DSN for the password p@ss, and read it as a program must: where does the host begin?",
         "A DSN is a URL: a character that separates its parts has to be percent-encoded inside a part. asyncpg decodes "
         "user, password and database again.",
@@ -190,26 +240,30 @@ DRILL = Drill(NAME, "Exercise 01: the module with which Encore's services connec
     }),
     Task(2, "a start that waits for PostgreSQL", _ready, drill=NAME, hints=(
         "Which of lesson 01's errors go away by themselves, and which stay until somebody changes something?",
-        "Retry OSError and CannotConnectNowError, and nothing else. OSError covers ConnectionRefusedError, the dual-stack error "
-        "and TimeoutError.",
-        "A loop: connect with a `timeout` of what is left of the patience; on one of these errors, raise if the next pause would "
-        "end after the deadline, else sleep and double the pause.",
+        "OSError and CannotConnectNowError are worth a retry, but OSError is wide: look at lesson 01's last table for those of "
+        "its kinds that no waiting mends.",
+        "A loop: connect with a `timeout` of a few seconds, or of what is left of the patience; on an error that goes away, "
+        "raise if the next pause would end after the deadline, else sleep and double the pause.",
     ), traps={
-        "every error": "A wrong password was tried again and again: it stays wrong, and accounts get locked.",
+        "every error": "A wrong password was tried again and again. It stays wrong, and many an account is locked after a few.",
         "for ever": "The patience was over and it went on: whoever waits for this service never learns why it does not start.",
         "between tries": "The patience is looked at between two tries only. One try alone can last 60 seconds, the default of "
                          "connect(timeout=).",
-        "no pause": "It asked again at once: a thousand processes that do this keep a server from coming back.",
+        "no pause": "It asked again at once, and again: hundreds of log-ins a second, from one process.",
     }),
     Task(3, "TLS that can tell Encore's server from another", _tls, drill=NAME, hints=(
         "The starter encrypts. Against whom? Lesson 01 connects with 'require' to a server that signed its own certificate.",
-        "asyncpg takes an ssl.SSLContext. A context decides three things: which authorities it believes, whether it checks the "
+        "asyncpg takes an ssl.SSLContext. A context decides three things: which authorities it trusts, whether it checks the "
         "certificate, whether it checks the name.",
-        "ssl.create_default_context() checks both, and has a parameter for a file with the authorities to believe.",
+        "ssl.create_default_context() checks both, and has a parameter for a file with the authorities to trust in place of "
+        "the machine's.",
     ), traps={
         "prefer": "Without TLS on the other side it went on in clear text. Whoever sits in between says \"no TLS here\".",
         "encrypted only": "Encrypted, to a stranger: the certificate of an authority that nobody at Encore knows was accepted.",
         "any name": "Any certificate of Encore's opens this door: the one of the reporting server was accepted for the shop's.",
-        "public authorities": "Encore's own server is refused: its authority is none of the web's, which this machine believes.",
+        "public authorities": "Encore's own server is refused: its certificate is signed by Encore's authority, and this trusts "
+                              "only the public authorities of the machine.",
+        "public authorities, too": "Encore's authority was added to the public ones. Whoever gets a certificate for this name "
+                                   "from any of them is let in as well.",
     }),
 ))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import textwrap
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..expect import describe
@@ -25,8 +27,8 @@ class Examination:
     criteria: list[tuple[str, bool, str]] = field(default_factory=list)
     fallen: list[str] = field(default_factory=list)
 
-    async def run(self, *arguments: Any, limit: float = 5.0) -> Outcome:
-        return await attempt.run(self.code, *arguments, limit=limit)
+    async def run(self, *arguments: Any, limit: float = 5.0, plain: bool = False) -> Outcome:
+        return await attempt.run(self.code, *arguments, limit=limit, plain=plain)
 
     def criterion(self, what: str, met: bool, measured: str) -> None:
         self.criteria.append((what, met, measured))
@@ -40,7 +42,7 @@ class Examination:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. `status` is "not attempted", "failed" or "passed"."""
+    """What a check found. `status` is "not attempted", "interrupted", "failed" or "passed"."""
 
     task: Task
     status: str
@@ -87,17 +89,20 @@ class Task:
         examination = Examination(code, self.traps)
         try:
             await self.examine(examination)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            return Report(self, "interrupted", tuple(examination.criteria))
         except Exception as error:      # code that wrecks its servers is not to end in a traceback through ours
             examination.criterion("the check came to its end", False, describe(error))
         passed = not examination.fallen and all(met for _, met, _ in examination.criteria)
-        if passed:
+        if passed and Path.cwd().name != "solutions":       # whoever runs the solution has not solved it
             progress.record(self.drill, self.number)
         return Report(self, "passed" if passed else "failed", tuple(examination.criteria), tuple(examination.fallen))
 
     def hint(self, number: int | None = None) -> None:
         """Print the next of the three hints, or the one with this number."""
         self._shown[0] = min(number or self._shown[0] + 1, len(self.hints))
-        print("\n".join(_wrapped(f"Hint {self._shown[0]} of {len(self.hints)}. {self.hints[self._shown[0] - 1]}", "  ")))
+        last = " That was the last hint; the solution is in solutions/." if self._shown[0] == len(self.hints) else ""
+        print("\n".join(_wrapped(f"Hint {self._shown[0]} of {len(self.hints)}. {self.hints[self._shown[0] - 1]}{last}", "  ")))
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import os
 import shutil
 
-from . import debian, docker, host
+from . import cache, debian, docker, host
 from .errors import PortTaken, Unavailable
 from .local import EmbeddedStack, HostStack
 from .server import Server
 from .stack import Stack
 
-__all__ = ["KINDS", "PortTaken", "Server", "Stack", "Unavailable", "choose", "open", "open_for_notebook"]
+__all__ = ["KINDS", "PortTaken", "Server", "Stack", "Unavailable", "cache", "choose", "debian", "docker", "host", "open",
+           "open_for_notebook"]
 
 KINDS: dict[str, type[Stack]] = {kind.kind: kind for kind in (EmbeddedStack, docker.DockerStack, HostStack)}
 

@@ -45,7 +45,7 @@ def folder() -> Path:
 
 def _not_writable(path: Path, why: str | None) -> Unavailable:
     return Unavailable(f"The course keeps its servers in {path}, which cannot be written to ({why}).\n"
-                       "Give another folder with 200 MB of room in the environment: FIREDRILL_CACHE=/some/folder")
+                       "Give another folder with 250 MB of room in the environment: FIREDRILL_CACHE=/some/folder")
 
 
 @contextlib.contextmanager

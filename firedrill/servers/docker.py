@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 import subprocess
 from functools import cached_property
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from .errors import PortTaken, Unavailable
 from .host import version_in
+from .route import Address
 from .server import DATABASE, POOL_MODES, Server, Status, free_ports
 from .stack import Stack
 
@@ -100,6 +102,7 @@ class Container(Server):
 
 class DockerStack(Stack):
     kind = "docker"
+    address = ("postgres", 5432)
 
     def __init__(self) -> None:
         check()
@@ -120,14 +123,35 @@ class DockerStack(Stack):
     def _open(self) -> None:
         postgres, pgbouncer = free_ports(2)
         password = secrets.token_urlsafe(12)
+        settings = self.folder / "pgbouncer.ini"        # the pair's own, as it may be rerouted
+        shutil.copyfile(REPOSITORY / "docker/pgbouncer/pgbouncer.ini", settings)
+        settings.chmod(0o644)                           # for the container's user; it holds no password
         # Fixed ports: with "127.0.0.1::5432" a container would get another one each time that it starts.
         docker("compose", "--project-name", self.project, "--progress=quiet", "up", "--detach",
                FIREDRILL_POSTGRES_PORT=str(postgres), FIREDRILL_PGBOUNCER_PORT=str(pgbouncer), FIREDRILL_PASSWORD=password,
-               FIREDRILL_NO_HEALTHCHECK="true")
+               FIREDRILL_NO_HEALTHCHECK="true", FIREDRILL_PGBOUNCER_SETTINGS=str(settings))
         self.postgres = Container("PostgreSQL", postgres, DATABASE, password, f"{self.project}-postgres-1")
         self.pgbouncer = Container("PgBouncer", pgbouncer, POOL_MODES[0], password, f"{self.project}-pgbouncer-1")
         for server in (self.postgres, self.pgbouncer):
             server.start()
+
+    def proxy_addresses(self) -> list[tuple[str, str]]:
+        """The gateway of the pair's own network, which is an address of this machine where the engine runs on it; else, in
+        Docker Desktop, whose engine runs in a virtual machine, a name by which containers reach the machine's 127.0.0.1.
+        https://docs.docker.com/desktop/features/networking/#i-want-to-connect-from-a-container-to-a-service-on-the-host
+        """
+        gateway = docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", f"{self.project}_default").strip()
+        return [(gateway, gateway), ("127.0.0.1", "host.docker.internal")]
+
+    def pgbouncer_reaches(self, address: Address) -> bool:
+        """A firewall of this machine may stand between a container and its gateway."""
+        assert isinstance(self.pgbouncer, Container)
+        try:
+            docker("exec", self.pgbouncer.container, "timeout", "3", "bash", "-c",
+                   f"exec 3<>/dev/tcp/{address[0]}/{address[1]}")
+        except Unavailable:
+            return False
+        return True
 
     def _reap(self) -> None:
         """Containers are the engine's children."""

@@ -156,6 +156,7 @@ class LocalStack(Stack):
         if cache.SERVER_USER:
             os.chown(self.folder, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
         port, bouncer_port = free_ports(2)
+        self.address = ("127.0.0.1", port)
         self.postgres = Process("PostgreSQL", port, DATABASE, password, self.folder, [
             str(programs.postgres / "postgres"), "-D", str(self.folder / "data"), "-c", f"port={port}",
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="], signal.SIGINT)
@@ -170,6 +171,9 @@ class LocalStack(Stack):
                                  [str(programs.pgbouncer), str(self.folder / "pgbouncer.ini")], signal.SIGQUIT)
         for server in (self.postgres, self.pgbouncer):
             server.start()
+
+    def proxy_addresses(self) -> list[tuple[str, str]]:
+        return [("127.0.0.1", "127.0.0.1")]
 
     def _reap(self) -> None:
         for server in (getattr(self, "postgres", None), getattr(self, "pgbouncer", None)):

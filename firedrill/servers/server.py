@@ -88,7 +88,10 @@ class Server(ABC):
             self._stop()
 
     def kill(self) -> None:
-        """As a power cut does: nobody is told, nothing is saved."""
+        """As the out-of-memory killer does: kill -9 of all its processes, which get no chance to clean up.
+
+        The operating system closes their connections, and keeps what they had written.
+        """
         if self.status != "stopped":
             self._kill()
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import secrets
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Self
 
 from . import cache
 from .errors import PortTaken
+from .route import Address, reroute
 from .server import Server
 
 # A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill -9 too.
@@ -26,9 +29,12 @@ class Stack(ABC):
     kind: ClassVar[str]
     postgres: Server
     pgbouncer: Server
+    address: Address        # of PostgreSQL, as PgBouncer sees it
 
     def __init__(self) -> None:
         """Raises `Unavailable`; nothing is left behind then."""
+        self.before_close: list[Callable[[], None]] = []       # what stands on this pair and has to end first
+        self._route: Address | None = None
         run = cache.folder().resolve() / "run"
         with cache.locked(run / "sweep"):
             _sweep(run)
@@ -37,6 +43,7 @@ class Stack(ABC):
             self.folder.mkdir(mode=0o700)
             self._owner = open(self.folder / "owner", "w")      # noqa: SIM115  held for life, see _sweep
             fcntl.flock(self._owner, fcntl.LOCK_EX)
+            print(os.getpid(), file=self._owner, flush=True)
         (self.folder / "bury.sh").write_text(self._burial())
         self._undertaker = subprocess.Popen(["sh", "-c", UNDERTAKER, "sh", str(self.folder)], cwd=self.folder,
                                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -67,11 +74,29 @@ class Stack(ABC):
     def _reap(self) -> None:
         """Called when the burial is over: collect what were child processes."""
 
+    @abstractmethod
+    def proxy_addresses(self) -> list[tuple[str, str]]:
+        """Where a proxy in this process may listen for PgBouncer, and how PgBouncer then calls that: the first that works."""
+
+    def pgbouncer_reaches(self, address: Address) -> bool:
+        return True
+
+    def route(self, address: Address | None = None) -> None:
+        """Let PgBouncer look for PostgreSQL at `address`, or where it is. It holds over a restart of PgBouncer.
+
+        Server connections that are in use stay until they are given back. Raises `Unavailable`.
+        """
+        new = address or self.address
+        old, self._route = self._route or self.address, new
+        reroute(self.pgbouncer, self.folder / "pgbouncer.ini", old, new)
+
     @property
     def is_open(self) -> bool:
         return self._undertaker.poll() is None
 
     def close(self) -> None:
+        for end in [*self.before_close]:
+            end()
         if self._undertaker.stdin and not self._undertaker.stdin.closed:
             self._undertaker.stdin.close()
             self._undertaker.wait(timeout=60)

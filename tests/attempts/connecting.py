@@ -39,7 +39,9 @@ async def retry_for_ever(dsn: str, patience: float) -> Any:
     while True:
         try:
             return await asyncpg.connect(dsn, timeout=1)
-        except (OSError, asyncpg.CannotConnectNowError):
+        except (OSError, asyncpg.CannotConnectNowError) as error:
+            if isinstance(error, ssl.SSLError) or "rejected SSL" in str(error):
+                raise
             await asyncio.sleep(0.1)
 
 
@@ -48,8 +50,8 @@ async def deadline_between_tries(dsn: str, patience: float) -> Any:
     while True:
         try:
             return await asyncpg.connect(dsn)
-        except (OSError, asyncpg.CannotConnectNowError):
-            if time.monotonic() > deadline:
+        except (OSError, asyncpg.CannotConnectNowError) as error:
+            if time.monotonic() > deadline or isinstance(error, ssl.SSLError) or "rejected SSL" in str(error):
                 raise
         await asyncio.sleep(0.1)
 
@@ -59,8 +61,8 @@ async def retry_without_a_pause(dsn: str, patience: float) -> Any:
     while True:
         try:
             return await asyncpg.connect(dsn, timeout=max(deadline - time.monotonic(), 0.1))
-        except (OSError, asyncpg.CannotConnectNowError):
-            if time.monotonic() > deadline:
+        except (OSError, asyncpg.CannotConnectNowError) as error:
+            if time.monotonic() > deadline or isinstance(error, ssl.SSLError) or "rejected SSL" in str(error):
                 raise
 
 
@@ -81,6 +83,12 @@ def no_name_check(ca_file: str) -> Any:
     return context
 
 
+def encores_authority_added(ca_file: str) -> Any:
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    return context
+
+
 def the_authorities_of_the_web(ca_file: str) -> Any:
     return True
 
@@ -97,4 +105,5 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "encrypted only"): no_verification,
     (3, "any name"): no_name_check,
     (3, "public authorities"): the_authorities_of_the_web,
+    (3, "public authorities, too"): encores_authority_added,
 }

@@ -1,0 +1,61 @@
+"""Point a PgBouncer to another address of its PostgreSQL while it runs: for what is to stand between the two."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+
+from .errors import Unavailable
+from .server import POOL_MODES, SUPERUSER, Server
+
+Address = tuple[str, int]
+PATIENCE = 5.0      # seconds: a RELOAD is done within some ms
+
+
+def reroute(pgbouncer: Server, settings: Path, old: Address, new: Address) -> None:
+    """Change `settings`, its own file, and have it read. A PgBouncer that is stopped reads it when it starts.
+
+    RELOAD would set back what was SET on the console, as the file says something else; so that is set again.
+    https://www.pgbouncer.org/usage.html#process-controlling-commands
+    """
+    if pgbouncer.status == "paused":
+        raise Unavailable(f"{pgbouncer.name} is paused, so it cannot be pointed to {new[0]}:{new[1]}. Resume it first.")
+    # Written in place: a container sees this very file, not its name.
+    settings.write_text(settings.read_text().replace(f"host={old[0]} port={old[1]} ", f"host={new[0]} port={new[1]} "))
+    if pgbouncer.status == "stopped":
+        return
+    with _console(pgbouncer) as console:
+        before = _changeable(console)
+        console.execute("reload")
+        for key, value in _changeable(console).items():
+            if before.get(key, value) != value:
+                console.execute(sql.SQL("set {} = {}").format(sql.Identifier(key), sql.Literal(before[key])))
+        deadline = time.monotonic() + PATIENCE
+        while not all((row["host"], int(row["port"])) == new for row in console.execute("show databases")
+                      if row["name"] in POOL_MODES):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{pgbouncer.name} was told to reach PostgreSQL at {new[0]}:{new[1]} and does not.\n"
+                                  f"Its log ends with:\n{pgbouncer.log().strip()[-1000:]}")
+            time.sleep(0.01)
+        console.execute("reconnect")        # its connections to the old address: closed as soon as nobody uses them
+
+
+def _console(pgbouncer: Server) -> psycopg.Connection[DictRow]:
+    """It takes simple queries only, hence ClientCursor. It may be full for a moment, of clients that have just left."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return psycopg.connect(pgbouncer.dsn("pgbouncer", user=SUPERUSER), autocommit=True, connect_timeout=5,
+                                   row_factory=dict_row, cursor_factory=psycopg.ClientCursor)
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{pgbouncer.name}'s console does not answer: {error}") from None
+            time.sleep(0.05)
+
+
+def _changeable(console: psycopg.Connection[DictRow]) -> dict[str, str]:
+    return {row["key"]: row["value"] for row in console.execute("show config") if row["changeable"] == "yes"}
