@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from psycopg.rows import DictRow, dict_row
 from .errors import Unavailable
 from .server import POOL_MODES, SUPERUSER, Server
 
+DATABASE = re.compile(r"^(\w+ *= *)host=\S+ port=\d+", re.MULTILINE)       # a line of the section [databases]
 Address = tuple[str, int]
 PATIENCE = 5.0      # seconds: a RELOAD is done within some ms
 
 
-def reroute(pgbouncer: Server, settings: Path, old: Address, new: Address) -> None:
+def reroute(pgbouncer: Server, settings: Path, new: Address) -> None:
     """Change `settings`, its own file, and have it read. A PgBouncer that is stopped reads it when it starts.
 
     RELOAD would set back what was SET on the console, as the file says something else; so that is set again.
@@ -25,7 +27,7 @@ def reroute(pgbouncer: Server, settings: Path, old: Address, new: Address) -> No
     if pgbouncer.status == "paused":
         raise Unavailable(f"{pgbouncer.name} is paused, so it cannot be pointed to {new[0]}:{new[1]}. Resume it first.")
     # Written in place: a container sees this very file, not its name.
-    settings.write_text(settings.read_text().replace(f"host={old[0]} port={old[1]} ", f"host={new[0]} port={new[1]} "))
+    settings.write_text(DATABASE.sub(rf"\g<1>host={new[0]} port={new[1]}", settings.read_text()))
     if pgbouncer.status == "stopped":
         return
     with _console(pgbouncer) as console:

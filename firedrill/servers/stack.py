@@ -34,7 +34,6 @@ class Stack(ABC):
     def __init__(self) -> None:
         """Raises `Unavailable`; nothing is left behind then."""
         self.before_close: list[Callable[[], None]] = []       # what stands on this pair and has to end first
-        self._route: Address | None = None
         run = cache.folder().resolve() / "run"
         with cache.locked(run / "sweep"):
             _sweep(run)
@@ -86,9 +85,7 @@ class Stack(ABC):
 
         Server connections that are in use stay until they are given back. Raises `Unavailable`.
         """
-        new = address or self.address
-        old, self._route = self._route or self.address, new
-        reroute(self.pgbouncer, self.folder / "pgbouncer.ini", old, new)
+        reroute(self.pgbouncer, self.folder / "pgbouncer.ini", address or self.address)
 
     @property
     def is_open(self) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..servers.stack import Stack
-from .recording import Event
+from .event import Event
 from .tap import Tap
 
 __all__ = ["Event", "Tap", "tap"]

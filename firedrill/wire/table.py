@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ..views import Table
+from .bodies import short
+from .event import Event
+from .line import ENDS, OPAQUE, Line
 from .messages import Direction
-from .recording import Event, Line
 
 # Here a flight is over, whether or not the next one follows at once: the sender goes on to wait, or has answered.
 LAST = {"Sync", "Flush", "Query", "FunctionCall", "CopyFail", "ReadyForQuery", "CopyInResponse", "CopyBothResponse"}
 NAMED = {"Parse", "Bind", "Describe", "Close", "Execute"}
+DETAIL = 110        # characters: two details of the usual length
+T = TypeVar("T")
 
 
 @dataclass
@@ -34,32 +39,33 @@ class Flight:
 
     @property
     def has_failed(self) -> bool:
-        return any(event.message in ("ErrorResponse", "FIN", "RST", "refused") for event in self.events)
+        return any(event.message == "ErrorResponse" or event.message in ENDS for event in self.events)
 
     @property
     def messages(self) -> str:
         """Their names; the name of a statement where it is first spoken of."""
-        words, spoken_of = [], None
-        for event in self.events:
-            word, name = event.message, event.name
-            if word in NAMED:
-                if name != spoken_of and (name or word in ("Parse", "Bind")):
-                    word += f" {name or '(unnamed)'}"
-                    spoken_of = name
-            elif name:
-                word += f" {name}"
-            words.append(f"{word} x {event.count}" if event.count > 1 else word)
-        return ", ".join(repeats(words))
+        shown, spoken_of = [], None
+        for pattern, times in repeats([(event.message, event.name, event.count) for event in self.events]):
+            words = []
+            for message, name, count in pattern:
+                word = message
+                if message not in NAMED:
+                    word += f" {name}" if name else ""
+                elif name != spoken_of and (name or message in ("Parse", "Bind")):
+                    word, spoken_of = f"{word} {name or '(unnamed)'}", name
+                words.append(f"{word} x {count}" if count > 1 else word)
+            shown.append(_times(words, times))
+        return ", ".join(shown)
 
     @property
     def detail(self) -> str:
         parts = []
         for event in self.events:
-            if event.message in ("TLS", "GSS", "garbage"):
+            if event.message in OPAQUE:
                 parts.append(f"{event.size} bytes")
             elif event.text and event.count == 1 and event.message != "ParameterStatus":
                 parts.append(event.text)
-        return ", ".join(repeats(parts))
+        return short(", ".join(_times(pattern, times) for pattern, times in repeats(parts)), DETAIL)
 
 
 def flights(events: Iterable[Event], startup: bool = False, hide: Collection[str] = ()) -> list[Flight]:
@@ -81,22 +87,26 @@ def flights(events: Iterable[Event], startup: bool = False, hide: Collection[str
     return found
 
 
-def repeats(words: list[str]) -> list[str]:
-    """`a b a b a b c` as `(a, b) x 3, c`."""
+def repeats(items: list[T]) -> list[tuple[list[T], int]]:
+    """`a b a b a b c` as `(a b) 3 times, (c) once`."""
     found, at = [], 0
-    while at < len(words):
+    while at < len(items):
         for period in (1, 2, 3):
-            pattern, times = words[at:at + period], 1
-            while len(pattern) == period and words[at + times * period:at + (times + 1) * period] == pattern:
+            pattern, times = items[at:at + period], 1
+            while items[at + times * period:at + (times + 1) * period] == pattern:
                 times += 1
             if times > 1:
-                found.append(f"{pattern[0]} x {times}" if period == 1 else f"({', '.join(pattern)}) x {times}")
-                at += times * period
                 break
         else:
-            found.append(words[at])
-            at += 1
+            pattern = items[at:at + 1]
+        found.append((pattern, times))
+        at += times * len(pattern)
     return found
+
+
+def _times(words: list[str], times: int) -> str:
+    text = ", ".join(words)
+    return text if times == 1 else f"{text} x {times}" if len(words) == 1 else f"({text}) x {times}"
 
 
 def table(shown: list[Flight], forgotten: int = 0) -> Table:

@@ -14,9 +14,11 @@ from .. import pictures, views
 from ..servers.errors import Unavailable
 from ..servers.server import ROLE
 from ..servers.stack import Stack
+from .event import Event
+from .link import Link
 from .picture import draw
-from .proxy import Link, Proxy
-from .recording import Event, Recording
+from .proxy import Proxy
+from .recording import Recording
 from .table import Flight, flights, table
 
 T = TypeVar("T")
