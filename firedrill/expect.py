@@ -16,8 +16,9 @@ class expect:
 
     exception: BaseException
 
-    def __init__(self, *classes: type[BaseException]) -> None:
-        self.classes = classes
+    def __init__(self, *classes: type[BaseException], hint: bool = True) -> None:
+        """`hint=False` leaves the HINT below an error out: asyncpg's own fills a screen, each time."""
+        self.classes, self.hint = classes, hint
 
     def __enter__(self) -> Self:
         return self
@@ -32,7 +33,7 @@ class expect:
                 return False
             raise AssertionError(f"Expected {wanted}, but got:\n{describe(error)}") from error
         self.exception = error
-        print(describe(error))
+        print(describe(error) if self.hint else describe(error).partition("\n  HINT:")[0])
         return True
 
 

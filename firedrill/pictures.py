@@ -28,9 +28,24 @@ def show(figure: Figure, words: str) -> None:
     """Display `figure` as a small PNG whose text form is `words`."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=110, format="png", metadata={"Software": None})
-    Image.open(drawn).convert("P", palette=Image.Palette.ADAPTIVE, colors=48).save(small, "png", optimize=True)
+    Image.open(drawn).convert("P", palette=Image.Palette.ADAPTIVE, colors=20).save(small, "png", optimize=True)
     display({"image/png": small.getvalue(), "text/plain": words},      # type: ignore[no-untyped-call]
             raw=True, metadata={"image/png": {"alt": words}})
+
+
+def bars(values: dict[str, float], what: str) -> None:
+    """Horizontal bars of measured values, relative to the smallest. The words name them, and no numbers, which vary."""
+    least = min(values.values())
+    figure = Figure(figsize=(7.5, 0.5 + 0.38 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh(list(values), [value / least for value in values.values()], color="#4a7ebb", height=0.6)
+    axes.bar_label(drawn, fmt="%.1f", padding=3, fontsize=9)
+    axes.invert_yaxis()
+    axes.margins(x=0.1)
+    axes.set_xlabel(what, fontsize=9)
+    axes.tick_params(labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    show(figure, f"Bars, {what}, for: {', '.join(values)}")
 
 
 def connecting() -> None:

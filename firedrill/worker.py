@@ -21,7 +21,10 @@ LENGTH = struct.Struct("!I")
 
 
 class Worker:
-    """Await `worker(source)`: the process runs it at its top level, as a notebook runs a cell, and gives the last value."""
+    """Await `worker(source)`: the process runs it at its top level, as a notebook runs a cell, and gives the last value.
+
+    What cannot be pickled (a Record, a connection) raises TypeError or the like, after the source has run.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -37,6 +40,11 @@ class Worker:
         if error is not None:
             raise error
         return value
+
+    def kill(self) -> None:
+        """For one that may not answer any more."""
+        if self._process.returncode is None:
+            self._process.kill()
 
     async def stop(self) -> None:
         """It ends by itself, too, when its notebook does: its standard input is over then."""

@@ -67,8 +67,8 @@ def backend(kind: str, head: bytes) -> tuple[str, str]:
 
 
 def is_fatal(head: bytes) -> bool:
-    """Whether the server closes the connection after this error. Field V is the severity that is not translated."""
-    return any(field in (b"VFATAL", b"VPANIC") for field in head.split(b"\0"))
+    """Whether the server closes the connection after this error. Field V, which PgBouncer leaves out, is never translated."""
+    return any(field in (b"VFATAL", b"VPANIC", b"SFATAL") for field in head.split(b"\0"))
 
 
 def row(head: bytes) -> str:

@@ -77,7 +77,8 @@ class Line:
             self._conversation.give_up(direction)
 
     def ended(self, direction: Direction, how: str) -> None:
-        """FIN or RST. Only who ends first is recorded, and nothing after a Terminate or a FATAL error, which announce it."""
+        """FIN or RST. Only who ends first is recorded, and nothing after a Terminate or a FATAL error, which announce it, nor
+        where these may have been encrypted: after them it is chance who is first."""
         if not self._ended:
             self._ended = True
             self._record(time.monotonic(), direction, Message(how))
@@ -113,7 +114,8 @@ class Line:
         """Keep up with the connection's state. Returns whether the message belongs to its start-up or settings."""
         kind, ready = message.kind, self._ready
         if kind not in ENDS:
-            self._ended = kind in ("Terminate", "CancelRequest") or (kind == "ErrorResponse" and is_fatal(message.head))
+            self._ended = (kind in ("Terminate", "CancelRequest", "TLS", "GSS")
+                           or (kind == "ErrorResponse" and is_fatal(message.head)))
         if direction == "frontend":
             if kind == "StartupMessage":
                 self.application = settings(message.head).get("application_name", "")

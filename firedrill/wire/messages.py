@@ -101,6 +101,8 @@ class Conversation:
     def _start(self, data: bytes, at: int) -> Message | None:
         """A packet without a type. There may be several: requests for encryption come before the start-up message."""
         if data[at:at + 1] == bytes([TLS_HANDSHAKE]):
+            if not self._encryption_asked:      # sslnegotiation=direct
+                self._opaque.setdefault("backend", "TLS")
             return self._is_opaque("frontend", "TLS")
         if len(data) - at < LENGTH_AND_CODE.size:
             return None
