@@ -27,8 +27,8 @@ TIMEOUT = "TimeoutError: connect(timeout=) counts from step 2 to step 7"
 def show(figure: Figure, words: str) -> None:
     """Display `figure` as a small PNG whose text form is `words`."""
     drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, dpi=110, format="png", metadata={"Software": None})
-    Image.open(drawn).convert("P", palette=Image.Palette.ADAPTIVE, colors=20).save(small, "png", optimize=True)
+    figure.savefig(drawn, dpi=80, format="png", metadata={"Software": None})
+    Image.open(drawn).convert("RGB").quantize(32, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     display({"image/png": small.getvalue(), "text/plain": words},      # type: ignore[no-untyped-call]
             raw=True, metadata={"image/png": {"alt": words}})
 

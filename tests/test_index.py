@@ -131,10 +131,36 @@ async def _with_sqlalchemys_argument(dsn: str) -> object:
     return await asyncpg.connect(dsn, prepared_statement_cache_size=0)
 
 
+async def raise_all_of_pool_modes(stack: servers.Stack) -> dict[str, BaseException]:
+    """Lesson 11, by the id of its entry: one server connection, or another client before this one."""
+    dsn = stack.pgbouncer.dsn("transaction")
+    console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user="postgres"))
+    maker, other, holder = [await asyncpg.connect(dsn) for _ in range(3)]
+    raised: dict[str, BaseException] = {}
+    await maker.execute("create temp table basket (seat text); declare plan cursor with hold for select 1")
+    raised["temporary table of another client"] = await raised_by(other.execute("create temp table basket (seat text)"))
+    await holder.execute("begin")
+    raised["temporary table missing"] = await raised_by(maker.fetch("table basket"))
+    raised["cursor missing"] = await raised_by(maker.fetch("fetch 1 from plan"))
+    sale = await asyncpg.connect(stack.pgbouncer.dsn("statement"))
+    raised["statement mode"] = await raised_by(sale.execute("begin"))
+    await holder.execute("rollback")
+    await console.execute("set query_wait_timeout = 1")
+    await console.execute("set default_pool_size = 1")
+    await console.execute("reconnect")
+    await holder.execute("begin")
+    raised["query_wait_timeout"] = await raised_by(other.fetchval("select 1"))
+    with stack.postgres.paused():
+        raised["query_wait_timeout at log-in"] = await raised_by(connect(stack.pgbouncer.dsn("session")))
+    await console.execute("set max_client_conn = 1")
+    raised["max_client_conn"] = await raised_by(connect(dsn))
+    return raised
+
+
 @pytest.fixture(scope="module")
 def raised() -> dict[str, BaseException]:
     found: dict[str, BaseException] = {}
-    for raise_them in (raise_all, raise_all_of_prepared_statements):
+    for raise_them in (raise_all, raise_all_of_prepared_statements, raise_all_of_pool_modes):
         with servers.open() as stack:
             found |= asyncio.run(raise_them(stack))
     return found

@@ -47,16 +47,12 @@ def reroute(pgbouncer: Server, settings: Path, new: Address) -> None:
 
 
 def _console(pgbouncer: Server) -> psycopg.Connection[DictRow]:
-    """It takes simple queries only, hence ClientCursor. It may be full for a moment, of clients that have just left."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return psycopg.connect(pgbouncer.dsn("pgbouncer", user=SUPERUSER), autocommit=True, connect_timeout=5,
-                                   row_factory=dict_row, cursor_factory=psycopg.ClientCursor)
-        except psycopg.OperationalError as error:
-            if time.monotonic() > deadline:
-                raise Unavailable(f"{pgbouncer.name}'s console does not answer: {error}") from None
-            time.sleep(0.05)
+    """It takes simple queries only, hence ClientCursor. An administrator gets in beyond max_client_conn, too."""
+    try:
+        return psycopg.connect(pgbouncer.dsn("pgbouncer", user=SUPERUSER), autocommit=True, connect_timeout=5,
+                               row_factory=dict_row, cursor_factory=psycopg.ClientCursor)
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"{pgbouncer.name}'s console does not answer: {error}") from None
 
 
 def _changeable(console: psycopg.Connection[DictRow]) -> dict[str, str]:

@@ -112,10 +112,8 @@ class Tap:
 
         Raises `Unavailable` while PgBouncer is paused or its console does not answer: then it still goes through here.
         """
-        if self._thread.is_alive():
-            self._run(self._client_side.close())        # first: PgBouncer may be full of them and take no other
-            if self._routed:
-                self._stack.route()
+        if self._routed and self._thread.is_alive():
+            self._stack.route()
         self._end()
 
     def __enter__(self) -> Self:
