@@ -1,7 +1,7 @@
 """`python -m firedrill.notebooks`: the one way in which outputs and exercises come about.
 
 Lessons and solutions are executed and stored with the outputs of that run; exercises are made from solutions; README's
-table of errors is made from the index. With `--check` nothing is executed or written: it fails where an exercise or the
+table of errors is made from the index, and its pictures from the lessons. With `--check` nothing is executed or written: it fails where an exercise or the
 table is not what would be made. Names of notebooks limit what is executed.
 """
 
@@ -129,15 +129,15 @@ def main(arguments: list[str]) -> int:
                     print(f"running {folder}/{path.name}", flush=True)
                     execute(path)
     outdated = []
-    made = {REPOSITORY / "exercises" / path.name: text_of(exercise(json.loads(path.read_text(encoding="utf-8"))))
+    made = {REPOSITORY / "exercises" / path.name: text_of(exercise(json.loads(path.read_text(encoding="utf-8")))).encode()
             for path in sorted((REPOSITORY / "solutions").glob("*.ipynb"))}
-    made[readme.PATH] = readme.updated()
-    for path, text in made.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+    made |= {readme.PATH: readme.updated().encode()} | readme.pictures()
+    for path, content in made.items():
+        if not path.exists() or path.read_bytes() != content:
             outdated.append(str(path.relative_to(REPOSITORY)))
             if not check:
                 path.parent.mkdir(exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                path.write_bytes(content)
     if check and outdated:
         print(f"Not what is made from the solutions and the index: {', '.join(outdated)}. Run `make notebooks`.")
         return 1

@@ -1,13 +1,31 @@
-"""README's error index, made from `firedrill.index` between two marks."""
+"""README's error index, made from `firedrill.index` between two marks, and its pictures, taken out of the lessons."""
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 from . import index
 
 PATH = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- errors: made by `make notebooks` -->\n", "<!-- end of errors -->\n"
+
+
+# The file in notebooks/pictures, the lesson, and which of its pictures it is.
+PICTURES = {"wrong-rows.png": ("10_prepared_statements", 1)}
+
+
+def pictures() -> dict[Path, bytes]:
+    """What each file in notebooks/pictures should hold: the stored output of a lesson."""
+    folder = PATH.parent / "notebooks"
+    made = {}
+    for name, (lesson, number) in PICTURES.items():
+        cells = json.loads((folder / f"{lesson}.ipynb").read_text(encoding="utf-8"))["cells"]
+        found = [output["data"]["image/png"] for cell in cells for output in cell.get("outputs", [])
+                 if "image/png" in output.get("data", {})]
+        made[folder / "pictures" / name] = base64.b64decode("".join(found[number]))
+    return made
 
 
 def updated() -> str:

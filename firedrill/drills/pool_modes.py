@@ -91,7 +91,7 @@ PROMOTERS = {"arena": 3, "cellar": 5}
 MOVES = 8
 
 
-class _Moved(asyncpg.Connection):       # type: ignore[misc]
+class _Moved(asyncpg.Connection):
     """Before each of its transactions, another client takes the backend that was used last. So each is on another one."""
 
     others: list[Any]       # who can do so, and has not yet
