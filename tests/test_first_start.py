@@ -100,6 +100,13 @@ def _may_run(python: str) -> bool:
         return False
 
 
+def test_the_servers_are_fetched_with_nothing_but_python() -> None:
+    """`make` does so while pip still installs the rest. -S: without site-packages."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from firedrill import bootstrap, servers; print(servers.KINDS.keys())"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.stdout == "dict_keys(['embedded', 'docker', 'host'])\n", done.stderr
+
+
 def test_an_archive_that_cannot_be_reached(room: Path) -> None:
     told = message(run(room, FIREDRILL_DEBIAN_ARCHIVE="http://127.0.0.1:9/debian"))
     assert "could not fetch the servers from http://127.0.0.1:9/debian" in told

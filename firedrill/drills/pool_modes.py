@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 
 from .. import servers
-from ..expect import describe
 from ..servers.server import SUPERUSER, Server
 from .attempt import Outcome
 from .drill import Drill, Examination, Task
@@ -268,10 +267,10 @@ async def _poisoner(exam: Examination) -> None:
 DRILL = Drill(NAME, "Exercise 11: three services behind PgBouncer in transaction mode", (
     Task(1, "a settlement that runs once", _settlement, drill=NAME, hints=(
         "The lock of the starter belongs to a session. Which session does a worker have while it pays?",
-        "Two workers that come one after the other can be given the same backend, and a session may take its own lock again. "
-        "What does a client keep its backend for, in transaction mode?",
-        "There is a kind of advisory lock that ends with a transaction, with a variant that does not wait. Ask for it, and pay, in "
-        "one `async with conn.transaction()`.",
+        "Two workers that come one after the other can be given the same backend, and a session may take its own lock "
+        "again. For how long does a client keep its backend, in transaction mode?",
+        "There is a kind of advisory lock that ends with a transaction, with a variant that does not wait. Ask for it, and "
+        "pay, in one `async with conn.transaction()`.",
     ), traps={
         "session": "Both paid. The lock still belongs to the backend, and both were given the same one. It does not matter how "
                    "often one asks, or how the lock is let go.",
@@ -282,8 +281,8 @@ DRILL = Drill(NAME, "Exercise 11: three services behind PgBouncer in transaction
     Task(2, "orders of one promoter", _orders, drill=NAME, hints=(
         "Print `select pg_backend_pid()` before and after, while other clients are at work.",
         "The setting has to be on the same backend as the query, and to be gone before anybody else gets that backend.",
-        "SET has a form that ends with the transaction, and set_config() has a third argument for it. Both need a transaction that "
-        "holds the query, too.",
+        "SET has a form that ends with the transaction, and set_config() has a third argument for it. Both need a "
+        "transaction that holds the query, too.",
     ), traps={
         "afterwards": "The setting went to one backend, the query to a second, and what should clean up to a third. The first is "
                       "still set.",
@@ -292,8 +291,8 @@ DRILL = Drill(NAME, "Exercise 11: three services behind PgBouncer in transaction
     }),
     Task(3, "one service of four poisons the pool", _poisoner, drill=NAME, hints=(
         "Lesson 11's matrix lists what can stay on a backend. PostgreSQL has a view or a function for each of them.",
-        "Look through PgBouncer, with a second client: when nobody else is there, it is given the backend that the service has just "
-        "used. Look before and after each service, and compare.",
+        "Look through PgBouncer, with a second client: when nobody else is there, it is given the backend that the service "
+        "has just used. Look before and after each service, and compare.",
         "pg_settings, pg_locks (of pg_backend_pid()), pg_class (relpersistence = 't'), pg_listening_channels(): gather them into "
         "one value, as text, in one query.",
     ), traps={

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-
-import psycopg
-from psycopg import sql
-from psycopg.rows import DictRow, dict_row
+from typing import TYPE_CHECKING
 
 from .errors import Unavailable
 from .server import POOL_MODES, SUPERUSER, Server
+
+if TYPE_CHECKING:       # the servers are fetched before anything is installed, so psycopg is imported where it is used
+    import psycopg
+    from psycopg.rows import DictRow
 
 DATABASE = re.compile(r"^(\w+ *= *)host=\S+ port=\d+", re.MULTILINE)       # a line of the section [databases]
 Address = tuple[str, int]
@@ -24,6 +25,8 @@ def reroute(pgbouncer: Server, settings: Path, new: Address) -> None:
     RELOAD would set back what was SET on the console, as the file says something else; so that is set again.
     https://www.pgbouncer.org/usage.html#process-controlling-commands
     """
+    from psycopg import sql
+
     if pgbouncer.status == "paused":
         raise Unavailable(f"{pgbouncer.name} is paused, so it cannot be pointed to {new[0]}:{new[1]}. Resume it first.")
     # Written in place: a container sees this very file, not its name.
@@ -48,6 +51,9 @@ def reroute(pgbouncer: Server, settings: Path, new: Address) -> None:
 
 def _console(pgbouncer: Server) -> psycopg.Connection[DictRow]:
     """It takes simple queries only, hence ClientCursor. An administrator gets in beyond max_client_conn, too."""
+    import psycopg
+    from psycopg.rows import dict_row
+
     try:
         return psycopg.connect(pgbouncer.dsn("pgbouncer", user=SUPERUSER), autocommit=True, connect_timeout=5,
                                row_factory=dict_row, cursor_factory=psycopg.ClientCursor)
