@@ -21,7 +21,7 @@ from . import cache
 from .errors import Unavailable
 
 SUITE = "trixie"
-# Fingerprint 4158 7F7D B8C7 74BC CF13 1416 762F 67A0 B2C3 9DE4, as in https://ftp-master.debian.org/keys.html.
+# Fingerprint 4158 7F7D B8C7 74BC CF13 1416 762F 67A0 B2C3 9DE4, as Debian publishes it with the keys of its archive.
 KEY = Path(__file__).with_name("debian-13.asc")
 WANTED = ("postgresql-17", "pgbouncer", "patchelf")
 # The packages ask for these, and the two servers never load them: apt is told that they are installed.
