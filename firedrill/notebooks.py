@@ -1,8 +1,8 @@
 """`python -m firedrill.notebooks`: the one way in which outputs and exercises come about.
 
-Lessons and solutions are executed and stored with the outputs of that run; exercises are made from solutions; README's
-table of errors is made from the index, and its pictures from the lessons. With `--check` nothing is executed or written: it fails where an exercise or the
-table is not what would be made. Names of notebooks limit what is executed.
+Lessons and solutions are executed and stored with the outputs of that run; exercises are made from solutions, README's
+table of errors from the index, its pictures from the lessons. With `--check` nothing is executed or written: it fails where
+one of these is not what would be made. Names of notebooks limit what is executed.
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ async def _options(exam: Examination) -> None:
         exam.criterion("two processes, each on the other's backend, get their own answers", seen == wanted, ", ".join(seen))
         report = await load.run(_work, dsn=dsn, processes=2, tasks=3, times=40, **options)
         good = report.right == report.total == 240
-        exam.criterion("240 calls of two processes under load", good, "all are right" if good else "not all are right")
+        exam.criterion("240 calls of two processes under load", good, "all are right" if good else
+                       f"{report.right} right, {report.wrong} wrong without an error, {report.errors.total()} errors")
         if seen != wanted:
             exam.trap("cache that is there")
 
@@ -120,18 +121,23 @@ async def _free_seats(exam: Examination) -> None:
         exam.criterion("one process asks for three free seats of event 1", seen[0] == str(wanted[1]), seen[0])
         exam.criterion("another process asks for those of event 2", seen[1] == str(wanted[2]), seen[1])
         exam.criterion("each asks for the other event", again == [str(wanted[2]), str(wanted[1])], "; ".join(again))
-        if "__asyncpg" not in seen[1] and "already exists" in seen[1]:
-            exam.trap("a name of one's own")
-
         with wire.tap(stack) as tap:
             connection = await asyncpg.connect(tap.dsn("transaction"), statement_cache_size=0)
             tap.clear()
             outcome = await exam.run(connection, 4, 3)
-            rows = sum(event.count for event in tap.events if event.message == "DataRow" and event.side == "client")
+            sent = [event for event in tap.events if event.side == "client"]
             connection.terminate()
+        rows = sum(event.count for event in sent if event.message == "DataRow")
+        names = {event.name for event in sent if event.message == "Parse" and event.name}
         exam.criterion("three seats are asked for, and three rows come over the wire", outcome.returned and rows == 3,
                        f"{rows} rows" if outcome.returned else str(outcome))
-        if outcome.returned and rows > 3 and "error" not in seen[1].lower():
+        exam.criterion("no statement has a name on the server", outcome.returned and not names,
+                       "a name was given" if names else "none has")
+        if any(not name.startswith("__asyncpg") for name in names):
+            exam.trap("a name of one's own")
+        elif names:
+            exam.trap("try again")
+        elif outcome.returned and rows > 3:
             exam.trap("all rows")
 
 
@@ -157,12 +163,27 @@ async def _prices(exam: Examination) -> None:
                            "right" if good else _seen(outcome))
             if isinstance(outcome.error, asyncpg.PostgresSyntaxError):
                 exam.trap("pasted")
-            tap.clear()
-            await exam.run(connection, 1, labels)
-            trips = tap.round_trips("shop")
-            exam.criterion("50 seats, asked for again: at most 2 round trips", 1 <= trips <= 2,
-                           "1 round trip" if trips == 1 else f"{trips} round trips")
+            if outcome.returned:
+                await _wire_of_prices(exam, tap, connection, labels)
             connection.terminate()
+
+
+async def _wire_of_prices(exam: Examination, tap: wire.Tap, connection: asyncpg.Connection, labels: list[str]) -> None:
+    tap.clear()
+    await exam.run(connection, 1, labels)
+    trips = tap.round_trips("shop")
+    rows = sum(event.count for event in tap.events if event.side == "client" and event.message == "DataRow")
+    tap.clear()
+    await exam.run(connection, 1, labels[:-1])
+    parsed = any(event.message == "Parse" for event in tap.events if event.side == "client")
+    exam.criterion("50 seats, asked for again: at most 2 round trips", 1 <= trips <= 2,
+                   "1 round trip" if trips == 1 else f"{trips} round trips")
+    exam.criterion("no more rows come than seats were asked for", rows <= 50, f"{rows} rows")
+    exam.criterion("49 seats are asked for with the same statement", not parsed, "parsed anew" if parsed else "the same")
+    if rows > 50:
+        exam.trap("whole event")
+    elif parsed and not exam.fallen and trips <= 2:
+        exam.trap("a statement for each size")
 
 
 def _seen(outcome: Outcome) -> str:
@@ -175,19 +196,21 @@ DRILL = Drill(NAME, "Exercise 10: Encore's order service behind PgBouncer", (
         "asyncpg.connect() has an argument for the number of statements that it keeps for each connection.",
         "With 0 it keeps none, and sends each query anew, without a name.",
     ), traps={
-        "not asyncpg's": "asyncpg knows no argument of this name. One that sounds right, prepared_statement_cache_size, is "
+        "not asyncpg's": "asyncpg.connect() has no argument of this name. Many copy prepared_statement_cache_size, which is "
                          "SQLAlchemy's.",
         "not PostgreSQL's": "server_settings are PostgreSQL's, and this is none of them: PgBouncer refuses it, and so would "
                             "PostgreSQL.",
-        "cache that is there": "There is still a cache, a smaller or a shorter one: it holds a name when the next query comes.",
+        "cache that is there": "There is still a cache, a smaller or a shorter one. The second query comes soon, and finds its "
+                               "name in it.",
     }),
     Task(2, "free seats, without a name on the server", _free_seats, drill=NAME, hints=(
         "Which call of asyncpg's always names its statement, with the cache switched off as well?",
-        "A cursor does. What is it for here? It keeps rows back that nobody asked for.",
+        "conn.cursor() does. What is it for here? It keeps rows back that nobody asked for.",
         "SQL can be told how many rows are wanted, and the number can be an argument of the query.",
     ), traps={
         "a name of one's own": "The statement has a name again, one of its own choice: the second process chooses the same.",
         "all rows": "All free seats come over the wire, and most are thrown away here.",
+        "try again": "It still names its statement. It tried until it met a connection on which the name was free.",
     }),
     Task(3, "fifty prices in two round trips", _prices, drill=NAME, hints=(
         "Count what the starter sends: how often does it wait for PgBouncer?",
@@ -195,6 +218,9 @@ DRILL = Drill(NAME, "Exercise 10: Encore's order service behind PgBouncer", (
         "where label = any($2), then put the rows into the order of the labels in Python: a dictionary does it.",
     ), traps={
         "at once": "A connection does one thing at a time: of fifty queries at once on one connection, the first is answered.",
+        "whole event": "Every seat of the event comes over the wire, and half of them are thrown away here.",
+        "a statement for each size": "The query's text depends on how many labels there are: each size is a statement of its own, "
+                                     "in asyncpg's cache, in PgBouncer's and on the server.",
         "pasted": "The labels became part of the query's text. One with a quote in it is SQL now.",
     }),
 ))

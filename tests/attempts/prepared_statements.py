@@ -30,6 +30,32 @@ async def all_free_seats(conn: Any, event: int, count: int) -> list[str]:
     return [row["label"] for row in rows[:count]]
 
 
+async def try_again(conn: Any, event: int, count: int) -> list[str]:
+    import asyncpg
+
+    query = "select label from seats where event_id = $1 and status = 'free' order by id"
+    for _ in range(5):
+        try:
+            async with conn.transaction():
+                cursor = await conn.cursor(query, event)
+                return [row["label"] for row in await cursor.fetch(count)]
+        except asyncpg.PostgresError:
+            pass
+    return []
+
+
+async def the_whole_event(conn: Any, event: int, labels: list[str]) -> list[Any]:
+    prices = dict(await conn.fetch("select label, price_cents from seats where event_id = $1", event))
+    return [prices.get(label) for label in labels]
+
+
+async def an_argument_for_each(conn: Any, event: int, labels: list[str]) -> list[Any]:
+    among = ", ".join(f"${number}" for number in range(2, len(labels) + 2))
+    query = f"select label, price_cents from seats where event_id = $1 and label in ({among})"
+    prices = dict(await conn.fetch(query, event, *labels))
+    return [prices.get(label) for label in labels]
+
+
 async def all_at_once(conn: Any, event: int, labels: list[str]) -> list[Any]:
     query = "select price_cents from seats where event_id = $1 and label = $2"
     return list(await asyncio.gather(*(conn.fetchval(query, event, label) for label in labels)))
@@ -48,6 +74,9 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "cache that is there"): a_shorter_life,
     (2, "a name of one's own"): a_name_of_ones_own,
     (2, "all rows"): all_free_seats,
+    (2, "try again"): try_again,
     (3, "at once"): all_at_once,
     (3, "pasted"): pasted_into_the_query,
+    (3, "whole event"): the_whole_event,
+    (3, "a statement for each size"): an_argument_for_each,
 }
