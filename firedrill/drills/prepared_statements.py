@@ -219,8 +219,8 @@ DRILL = Drill(NAME, "Exercise 10: Encore's order service behind PgBouncer", (
     ), traps={
         "at once": "A connection does one thing at a time: of fifty queries at once on one connection, the first is answered.",
         "whole event": "Every seat of the event comes over the wire, and half of them are thrown away here.",
-        "a statement for each size": "The query's text depends on how many labels there are: each size is a statement of its own, "
-                                     "in asyncpg's cache, in PgBouncer's and on the server.",
+        "a statement for each size": "The query's text depends on how many labels there are: each size is a statement of its "
+                                     "own, in asyncpg's cache, in PgBouncer's and on the server.",
         "pasted": "The labels became part of the query's text. One with a quote in it is SQL now.",
     }),
 ))
