@@ -13,7 +13,7 @@ BEGIN, END = "<!-- errors: made by `make notebooks` -->\n", "<!-- end of errors 
 
 
 # The file in notebooks/pictures, the lesson, and which of its pictures it is.
-PICTURES = {"wrong-rows.png": ("10_prepared_statements", 1)}
+PICTURES = {"wrong-rows.png": ("10_prepared_statements", 1), "pool-modes.png": ("11_pool_modes", -1)}
 
 
 def pictures() -> dict[Path, bytes]:
