@@ -67,7 +67,9 @@ async def run(work: Callable[..., Any], *, dsn: str, processes: int = 1, tasks: 
         parts: list[Report] = await asyncio.gather(*(one("await runs()") for one in workers))
         seconds = time.perf_counter() - begun
     finally:
-        await asyncio.gather(*(one.stop() for one in workers))
+        for one in workers:     # what they had to say is here, or one of them hangs
+            one.kill()
+            await one.stop()
     report = Report(seconds)
     for part in parts:
         report.right += part.right
@@ -95,11 +97,11 @@ async def prepare(work: Callable[..., Any], dsn: str, options: dict[str, Any], t
                 report.right += bool(good)
                 report.wrong += not good
             report.latencies.append(time.perf_counter() - before)
+        # Whoever is done leaves: behind PgBouncer in session mode others may wait for its server connection.
+        connections[task].terminate()
 
     async def runs() -> Report:
         await asyncio.gather(*map(one_task, range(tasks)))
-        for connection in connections:
-            connection.terminate()
         return report
 
     return runs
