@@ -17,7 +17,7 @@ from firedrill.notebooks import ENVIRONMENT
 from .ending import run
 from .row import REPOSITORY, Row, in_seconds, not_measured
 
-ROUNDS = 5
+ROUNDS = 1          # all notebooks, each way: minutes
 TARGET = 1.3
 # pytest-postgresql, a peer of `opening`, would be loaded by every pytest here, which no learner's is.
 NBVAL = [sys.executable, "-m", "pytest", "-p", "no:pytest_postgresql", "--nbval", "notebooks/", "-q"]
