@@ -35,5 +35,5 @@ def updated() -> str:
     _, _, after = rest.partition(END)
     rows = "".join(f"| `{entry.title.replace('|', chr(92) + '|')}` | {', '.join(f'`{one}`' for one in entry.classes)} "
                    f"| {entry.sqlstate} | [{entry.lesson}]({entry.link}) |\n"
-                   for entry in sorted(index.entries(), key=lambda entry: entry.lesson))
+                   for entry in index.entries())
     return f"{before}{BEGIN}\n| the error says | class | SQLSTATE | lesson |\n|---|---|---|---|\n{rows}\n{END}{after}"

@@ -1,8 +1,8 @@
 """The error index: from the text of an error, as users paste it, to its meaning, lesson, fix and trap.
 
-Each entry of errors.toml has an `id`; a `text`, the regular expression that finds it anywhere in what was pasted; the
-`classes` and `sqlstate` that it comes with; what it `means`; the `lesson` and the heading of its `section`; the `fix`; and
-the `trap`, the tempting wrong fix.
+Each lesson has a file of entries with its name. An entry has an `id`; a `text`, the regular expression that finds it anywhere
+in what was pasted; the `classes` and `sqlstate` that it comes with; what it `means`; the heading of its `section` in the
+lesson; the `fix`; and the `trap`, the tempting wrong fix.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ class Entry:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    data = tomllib.loads(Path(__file__).with_name("errors.toml").read_text(encoding="utf-8"))
-    return tuple(Entry(**{**error, "classes": tuple(error["classes"])}) for error in data["error"])
+    return tuple(Entry(**{**error, "classes": tuple(error["classes"])}, lesson=path.stem)
+                 for path in sorted(Path(__file__).parent.glob("*.toml"))
+                 for error in tomllib.loads(path.read_text(encoding="utf-8"))["error"])
 
 
 def find(pasted: str) -> list[Entry]:
