@@ -1,0 +1,117 @@
+"""Listens at the few places of asyncpg's pool through which every borrow goes, while at least one pool is recorded.
+
+asyncpg has no hook for it (`setup` and `reset` do not see who waits), so four methods of its classes are replaced and put
+back. They are private: tests/test_timeline.py fails where a release of asyncpg changes them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from asyncpg import Pool
+from asyncpg.pool import PoolConnectionHolder
+
+from .recording import Borrow, Recording
+
+
+class _Watch:
+    """The recording of one pool, and which connection and which borrow belong to its holders now."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.recording = Recording()
+        self.numbers: dict[Any, int] = {}                                       # by connection, once it was borrowed
+        self.seen: dict[Any, float] = {one._con: 0.0 for one in pool._holders if one.is_connected()}   # since when open
+        self.held: dict[Any, Borrow] = {}                                       # by holder
+
+    def opened(self, holder: Any) -> None:
+        self.seen[holder._con] = self.recording.now()
+
+    def borrowed(self, borrow: Borrow, proxy: Any) -> None:
+        borrow.got = self.recording.now()
+        number = self.numbers.setdefault(proxy._con, len(self.numbers) + 1)
+        borrow.connection = number
+        self.recording.opened.setdefault(number, self.seen.get(proxy._con, 0.0))
+        self.held[proxy._holder] = borrow
+
+    def given_back(self, holder: Any) -> None:
+        if borrow := self.held.pop(holder, None):
+            borrow.returned = self.recording.now()
+
+    def closed(self, connection: Any) -> None:
+        if number := self.numbers.get(connection):
+            self.recording.closed[number] = self.recording.now()
+
+
+_watches: dict[Pool, _Watch] = {}
+_originals: dict[tuple[type, str], Callable[..., Any]] = {}
+
+
+@contextlib.contextmanager
+def record(pool: Pool) -> Iterator[Recording]:
+    """Record who borrows connections of `pool`, from here to the end of the block."""
+    if pool in _watches:
+        raise ValueError("This pool is being recorded already: end that recording first.")
+    watch = _watches[pool] = _Watch(pool)
+    _listen()
+    try:
+        yield watch.recording
+    finally:
+        watch.recording.ended = watch.recording.now()
+        del _watches[pool]
+        if not _watches:
+            _stop_listening()
+
+
+def _listen() -> None:
+    for owner, replacement in ((Pool, _acquire), (PoolConnectionHolder, connect), (PoolConnectionHolder, _release),
+                               (PoolConnectionHolder, _release_on_close)):
+        name = replacement.__name__
+        if (owner, name) not in _originals:
+            _originals[owner, name] = original = getattr(owner, name)
+            setattr(owner, name, functools.wraps(original)(replacement))
+
+
+def _stop_listening() -> None:
+    while _originals:
+        (owner, name), original = _originals.popitem()
+        setattr(owner, name, original)
+
+
+async def _acquire(pool: Any, timeout: float | None) -> Any:
+    original = _original(Pool, "_acquire")
+    if not (watch := _watches.get(pool)):
+        return await original(pool, timeout)
+    borrow = watch.recording.ask(waits=pool._queue is not None and pool._queue.empty())
+    try:
+        proxy = await original(pool, timeout)
+    except BaseException:
+        borrow.gave_up = watch.recording.now()
+        raise
+    watch.borrowed(borrow, proxy)
+    return proxy
+
+
+async def connect(holder: Any) -> None:
+    await _original(PoolConnectionHolder, "connect")(holder)
+    if watch := _watches.get(holder._pool):
+        watch.opened(holder)
+
+
+def _release(holder: Any) -> None:
+    if watch := _watches.get(holder._pool):
+        watch.given_back(holder)
+    _original(PoolConnectionHolder, "_release")(holder)
+
+
+def _release_on_close(holder: Any) -> None:
+    if watch := _watches.get(holder._pool):
+        watch.closed(holder._con)
+    _original(PoolConnectionHolder, "_release_on_close")(holder)
+
+
+def _original(owner: type, name: str) -> Callable[..., Any]:
+    """What stood there. A call that began before the recording's end may finish after it."""
+    return _originals.get((owner, name)) or getattr(owner, name)
