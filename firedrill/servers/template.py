@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ CONFIGURATION = Path(__file__).parents[2] / "docker"
 SETTINGS = CONFIGURATION / "postgres/postgresql.conf"
 SHOP = CONFIGURATION / "postgres/2_shop.sql"
 SPARES = ("spare-1", "spare-2")
+KEPT = 24 * 3600        # seconds: a clone of another version may use the same cache today
 # The provider that needs nothing of the operating system came with PostgreSQL 17.
 LOCALE = {True: ("--locale-provider=builtin", "--locale=C.UTF-8"), False: ("--locale=C.UTF-8",)}
 
@@ -75,10 +77,10 @@ def _provide(programs: Path) -> Path:
     ready = cache.folder() / f"shop-{family}-{recipe.hexdigest()[:12]}"
     with cache.locked(cache.folder() / "shop"):
         if not ready.exists():
-            for outdated in cache.folder().glob(f"shop-{family}-*"):
-                shutil.rmtree(outdated, ignore_errors=True)
-            fresh = ready.with_name(f"{ready.name}.unfinished")
-            (fresh / "shop").mkdir(mode=0o700, parents=True)
+            _sweep(family)
+            fresh = Path(tempfile.mkdtemp(prefix=f"{ready.name}.", dir=ready.parent))
+            fresh.chmod(0o755)
+            (fresh / "shop").mkdir(mode=0o700)
             if cache.SERVER_USER:
                 os.chown(fresh / "shop", cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
             try:
@@ -87,7 +89,16 @@ def _provide(programs: Path) -> Path:
                 raise Unavailable(f"The ticket shop could not be made in {ready.parent}:\n"
                                   f"{(error.stderr or error.stdout or str(error)).strip()[-1500:]}") from error
             fresh.rename(ready)
+        os.utime(ready)         # used now
     return ready
+
+
+def _sweep(family: str) -> None:
+    """Remove the clusters of older versions, each by a rename first: whatever has begun to go is never taken for whole."""
+    for outdated in cache.folder().glob(f"shop-{family}-*"):
+        if time.time() - outdated.stat().st_mtime > KEPT:
+            doomed = outdated if outdated.suffix == ".outdated" else outdated.rename(f"{outdated}.outdated")
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _make(programs: Path, data: Path) -> None:
