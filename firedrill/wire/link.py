@@ -31,6 +31,7 @@ class End(asyncio.Protocol):
         self.link, self.direction = link, direction
         self.loop = asyncio.get_running_loop()
         self.is_open = False
+        self.is_read = False        # asyncio has begun to read it
         self.at_end = False         # it will send no more
         self._holds: set[str] = set()
         self._queue: deque[tuple[float, bytes]] = deque()      # due times; b"" is the end
@@ -44,8 +45,13 @@ class End(asyncio.Protocol):
             self.link.accepted()
         elif self.link.is_cut or not self.peer.is_open:
             self.transport.abort()      # ended while this connection was under way
-        if self._holds:
-            transport.pause_reading()
+        # Python 3.11.2, Debian 12's, begins to read after this method, even if the transport was paused in it.
+        self.loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self.is_read = True
+        if self._holds and self.is_open:
+            self.transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         if self.link.is_cut:
@@ -79,7 +85,7 @@ class End(asyncio.Protocol):
 
     def hold(self, why: str) -> None:
         self._holds.add(why)
-        if self.is_open:
+        if self.is_open and self.is_read:
             self.transport.pause_reading()
 
     def release(self, why: str) -> None:
