@@ -6,6 +6,7 @@ nbval has no ini options, so its command-line options are set here; session fixt
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if option.nbval_kernel_name is None:
             option.nbval_current_env = True     # never a kernel of the same name that the user has elsewhere
     os.environ.update(notebooks.ENVIRONMENT)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # as a background job of a shell; kernels and tests need it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):      # xdist's workers inherit these
         own = tempfile.TemporaryDirectory(prefix="firedrill-tests-")
         config.add_cleanup(own.cleanup)
@@ -49,6 +52,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             pytest.exit(str(error), returncode=3)
 
 
+@pytest.hookimpl(tryfirst=True)      # before xdist looks for its groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_cell(item):

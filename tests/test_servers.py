@@ -154,10 +154,10 @@ stack = servers.open("embedded")
 stack.postgres.pause()
 try:
     print(stack.folder, flush=True)
-    time.sleep(600)
+    time.sleep(60)
 except KeyboardInterrupt:
     print(stack.postgres.status, stack.pgbouncer.answers(), flush=True)
-    time.sleep(600)
+    time.sleep(60)
 """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from matplotlib.figure import Figure
 
 from .table import Flight
@@ -24,8 +26,8 @@ def lanes(shown: list[Flight]) -> list[str]:
     return sorted(places, key=lambda end: places[end])
 
 
-def draw(shown: list[Flight]) -> Figure:
-    """The same flights give the same picture, to the byte."""
+def draw(shown: list[Flight], mark: Collection[int] = ()) -> Figure:
+    """The same flights give the same picture, to the byte. Those with the numbers in `mark` stand out."""
     names = lanes(shown)
     height = ROW * (len(shown) + 1) + 0.2
     figure = Figure(figsize=(WIDTH, height))
@@ -41,16 +43,17 @@ def draw(shown: list[Flight]) -> Figure:
     for number, flight in enumerate(shown, 1):
         y = 0.2 + ROW * (number + 0.5)
         start, stop = place[flight.source], place[flight.target]
-        colour = FAILURE if flight.has_failed else ANSWER if flight.is_answer else REQUEST
+        stands_out = flight.has_failed or number in mark
+        colour = FAILURE if stands_out else ANSWER if flight.is_answer else REQUEST
         axes.annotate("", (stop, y), (start, y), arrowprops={
-            "arrowstyle": "-|>", "color": colour, "lw": 1.1, "shrinkA": 0, "shrinkB": 0,
+            "arrowstyle": "-|>", "color": colour, "lw": 2.2 if number in mark else 1.1, "shrinkA": 0, "shrinkB": 0,
             "linestyle": "--" if flight.is_answer else "-"})
         axes.text(0.12, y, f"{number}", ha="left", va="center", fontsize=7.5, color=ANSWER)
         for text, shift, align, tone in ((flight.messages, -0.035, "bottom", colour), (flight.detail, 0.035, "top", DETAIL)):
             if text:
                 text, size, x = _fit(text, (start + stop) / 2)
                 axes.text(x, y + shift, text, ha="center", va=align, fontsize=size, parse_math=False,
-                          color=FAILURE if flight.has_failed else tone,
+                          color=FAILURE if stands_out else tone,
                           bbox={"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none"}, zorder=1)
     return figure
 

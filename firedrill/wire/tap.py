@@ -70,10 +70,10 @@ class Tap:
         client's settings, are left out unless `startup`; and the messages named in `hide`."""
         return table(self._flights(startup, hide), self._recording.forgotten)
 
-    def draw(self, *, startup: bool = False, hide: Collection[str] = ()) -> None:
-        """Show the same as a picture, whose text form is the table."""
+    def draw(self, *, startup: bool = False, hide: Collection[str] = (), mark: Collection[int] = ()) -> None:
+        """Show the same as a picture, whose text form is the table. The arrows with the numbers in `mark` are red and bold."""
         shown = self._flights(startup, hide)
-        pictures.show(draw(shown), repr(table(shown, self._recording.forgotten)))
+        pictures.show(draw(shown, mark), repr(table(shown, self._recording.forgotten)))
 
     def round_trips(self, client: str | None = None) -> int:
         """How often the client, or all clients, sent something and then had an answer, since `clear()`; start-up apart."""
