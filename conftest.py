@@ -19,8 +19,6 @@ ROOT = Path(__file__).parent
 CELL_TIMEOUT = 60       # seconds; nbval's own 2000 would outlast CI
 # Their outputs are compared. The exercises, which have none, are only run.
 COMPARED = ("notebooks", "solutions")
-# `make test` keeps a file's tests on one worker, as they share servers; but in these each test has its own, and takes long.
-SPREAD = ("test_drills.py",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,13 +50,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             pytest.exit(str(error), returncode=3)
 
 
-@pytest.hookimpl(tryfirst=True)      # before xdist looks for its groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_cell(item):
             item.output_timeout = 30    # type: ignore[attr-defined]    # seconds; nbval has a fixed 5, too few on a busy machine
-        if item.path.name not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
