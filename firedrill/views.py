@@ -84,7 +84,8 @@ async def show(pgbouncer: Server, what: str) -> list[dict[str, Any]]:
 
 
 async def _look(postgres: Server, query: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(postgres.dsn(user=SUPERUSER), timeout=10)
+    # Without a cache: to look uses up none of asyncpg's counted statement names, which a lesson may show.
+    connection = await asyncpg.connect(postgres.dsn(user=SUPERUSER), timeout=10, statement_cache_size=0)
     try:
         # Letters go by the order of connecting, whoever of them the view then shows.
         for row in await connection.fetch("""select pid from pg_stat_activity
