@@ -33,6 +33,12 @@ def attempts(drill: Drill) -> dict[tuple[int, str], Callable[..., Any]]:
     return traps
 
 
+def more_attempts(drill: Drill) -> tuple[tuple[int, str | None, Callable[..., Any]], ...]:
+    module = importlib.import_module(f"tests.attempts.{drill.name.partition('_')[2]}")
+    more: tuple[tuple[int, str | None, Callable[..., Any]], ...] = getattr(module, "MORE", ())
+    return more
+
+
 def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Callable[..., Any]:
     """The last function that the task's cells define, with a source that `inspect` finds, as in a notebook."""
     cells = json.loads((ROOT / f"solutions/{drill.name}.ipynb").read_text(encoding="utf-8"))["cells"]
@@ -71,6 +77,17 @@ def test_a_wrong_fix_falls_into_its_own_trap(drill: Drill, task: Task, trap: str
     assert report.traps == (trap,), report
     assert any(not met for _, met, _ in report.criteria)
     assert task.traps[trap][:40] in repr(report)
+
+
+@pytest.mark.parametrize(("drill", "number", "trap", "code"), [(drill, *more) for drill in drills.DRILLS.values()
+                                                              for more in more_attempts(drill)],
+                         ids=lambda part: getattr(part, "__name__", getattr(part, "name", str(part))))
+def test_more_attempts_fall_into_their_traps_and_other_answers_pass(drill: Drill, number: int, trap: str | None,
+                                                                    code: Callable[..., Any]) -> None:
+    report = asyncio.run(drill[number].check(code))
+    progress.forget(drill.name)
+    assert report.status == ("failed" if trap else "passed"), report
+    assert report.traps == ((trap,) if trap else ()), report
 
 
 @pytest.mark.parametrize(("drill", "task"), TASKS, ids=lambda part: getattr(part, "name", getattr(part, "title", "")))
