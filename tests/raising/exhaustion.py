@@ -1,0 +1,33 @@
+"""The errors of lesson 03: every slot is taken, in all the ways in which PostgreSQL says so."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from firedrill import servers
+
+from . import connect, raised_by
+
+
+async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
+    dsn, superuser = stack.postgres.dsn(), stack.postgres.dsn(user="postgres")
+    raised: dict[str, BaseException] = {}
+    admin = await asyncpg.connect(superuser)
+    await admin.execute("alter role encore connection limit 0")
+    raised["too many connections for role"] = await raised_by(connect(dsn))
+    await admin.execute("alter role encore connection limit -1; alter database encore connection limit 0")
+    raised["too many connections for database"] = await raised_by(connect(dsn))
+    await admin.execute("alter database encore connection limit -1")
+    await admin.execute("alter system set max_connections = 6")
+    await admin.execute("alter system set reserved_connections = 1")
+    await admin.close()
+    stack.postgres.restart()
+    held = [await asyncpg.connect(dsn) for _ in range(2)]
+    raised["slots reserved for a role"] = await raised_by(connect(dsn))
+    held.append(await asyncpg.connect(superuser))
+    raised["slots reserved for superusers"] = await raised_by(connect(dsn))
+    held += [await asyncpg.connect(superuser) for _ in range(3)]
+    raised["too many clients"] = await raised_by(connect(dsn))
+    for one in held:
+        one.terminate()
+    return raised
