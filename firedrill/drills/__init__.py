@@ -12,7 +12,8 @@ from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
 
-DRILLS: dict[str, Drill] = {drill.name: drill for drill in (connecting.DRILL, pools.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
+DRILLS: dict[str, Drill] = {drill.name: drill for drill in (
+    connecting.DRILL, pools.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
 
 
 def open(name: str | int) -> Drill:

@@ -327,7 +327,7 @@ def _told(outcome: Outcome, limit: float, left: int) -> str:
 
 DRILL = Drill(NAME, "Exercise 02: the pool of a ticket office", (
     Task(1, "settings that stay, at no query", _settings, drill=NAME, hints=(
-        "Print `show timezone` in the first and in the second request on the same connection. What does the pool send in between?",
+        "Print `show timezone` in the first and in the second request on one connection. What does the pool send in between?",
         "The reset at each release takes settings back to what they were when the session began. A codec lives in the client, "
         "and no reset touches it.",
         "create_pool(server_settings={…}) gives the zone and the name to each session when it begins. The codec stays where "
