@@ -7,13 +7,18 @@
 from __future__ import annotations
 
 from ..servers import Unavailable
-from . import connecting, exhaustion, pool_modes, prepared_statements, progress
+from . import connecting, exhaustion, pool_modes, pools, prepared_statements, progress
 from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
 
-DRILLS: dict[str, Drill] = {drill.name: drill for drill in (
-    connecting.DRILL, exhaustion.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
+DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
+    connecting,
+    pools,
+    exhaustion,
+    prepared_statements,
+    pool_modes,
+)}
 
 
 def open(name: str | int) -> Drill:
