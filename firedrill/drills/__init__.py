@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from ..servers import Unavailable
-from . import connecting, pool_modes, prepared_statements, progress
+from . import connecting, pool_modes, prepared_statements, progress, timeouts_and_cancellation
 from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
 
-DRILLS: dict[str, Drill] = {drill.name: drill for drill in (connecting.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
+DRILLS: dict[str, Drill] = {drill.name: drill for drill in (
+    connecting.DRILL, timeouts_and_cancellation.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
 
 
 def open(name: str | int) -> Drill:
