@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..servers import Unavailable
-from . import connecting, exhaustion, pool_modes, pools, prepared_statements, progress
+from . import connecting, exhaustion, pool_modes, pools, prepared_statements, progress, timeouts_and_cancellation
 from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
@@ -16,6 +16,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     connecting,
     pools,
     exhaustion,
+    timeouts_and_cancellation,
     prepared_statements,
     pool_modes,
 )}
