@@ -39,7 +39,7 @@ async def _processes(dsn: str, options: Any) -> AsyncIterator[list[worker.Worker
     processes = [await worker.start(dsn=dsn, options=options) for _ in range(2)]
     try:
         for process in processes:
-            await process("conn = await asyncpg.connect(dsn, timeout=5, command_timeout=5, **options)")
+            await process("conn = await asyncpg.connect(dsn, timeout=20, command_timeout=10, **options)")
         yield processes
     finally:
         for process in processes:
@@ -58,7 +58,7 @@ async def _options(exam: Examination) -> None:
     async with _pgbouncer(0) as stack:
         dsn = stack.pgbouncer.dsn("transaction")
         try:
-            connection = await asyncpg.connect(dsn, timeout=5, **options)
+            connection = await asyncpg.connect(dsn, timeout=20, **options)
             await connection.close()
         except Exception as error:
             exam.criterion("asyncpg connects with them", False, describe(error).splitlines()[0])
@@ -92,9 +92,9 @@ async def _work(conn: Any, number: int) -> bool:
 
 async def _answer(process: worker.Worker, source: str) -> str:
     try:
-        return str(await asyncio.wait_for(process(source), 10))
+        return str(await asyncio.wait_for(process(source), 20))
     except TimeoutError:
-        return "no answer within 10 s"
+        return "no answer within 20 s"
     except Exception as error:
         return describe(error).splitlines()[0]
 

@@ -47,6 +47,22 @@ async def _orders(exam: Examination) -> None:
         rows = await look.fetchval("select count(*) from orders") - before
         confirmed = len(numbers) + isinstance(late.value, int)
         exam.criterion("and no order that was not confirmed", rows <= confirmed, f"{confirmed} confirmed, {rows} there")
+        before = await look.fetchval("select count(*) from orders")
+        async with pool.acquire(), pool.acquire():
+            full = await exam.run(pool, 4, 4200, (0.1, 0.1), limit=4)
+        exam.criterion("no connection is free: None, when both deadlines of 0.1 s have passed",
+                       full.returned and full.value is None and full.seconds < 0.2 + GRACE,
+                       _seen(full) if full.value is not None or not full.returned else "None came back, " + (
+                           "in time" if full.seconds < 0.2 + GRACE else "too late"))
+        other = await asyncpg.connect(stack.postgres.dsn())
+        await other.execute("begin; lock table orders in access exclusive mode")
+        locked = await exam.run(pool, 5, 4200, (0.1, 0.1), limit=4)
+        await other.execute("rollback")
+        await _nobody_works(stack)
+        added = await look.fetchval("select count(*) from orders") - before
+        exam.criterion("the table is locked: None, in time, and no order afterwards",
+                       locked.returned and locked.value is None and locked.seconds < 0.2 + GRACE and not added,
+                       f"{_seen(locked)}, {'in time' if locked.seconds < 0.2 + GRACE else 'too late'}, {added} orders afterwards")
         open_transactions = sum(row["state"] == "idle in transaction" for row in (await views.backends(stack.postgres)).rows)
         exam.criterion("no transaction is left open", not open_transactions, f"{open_transactions} idle in transaction")
         pool.terminate()
@@ -59,6 +75,8 @@ async def _orders(exam: Examination) -> None:
         exam.trap("no transaction")
     elif not in_time.error and late.returned and late.value is None:
         exam.trap("gives up")
+    elif full.hung or locked.hung:
+        exam.trap("no deadline")
 
 
 # Task 2: an answer within a second
@@ -98,6 +116,9 @@ async def _hold(exam: Examination) -> None:
         with stack.postgres.paused():
             silent = await exam.run(pool, free[3], limit=4)
         exam.criterion("PostgreSQL has fallen silent: busy, in time", *_in_time(silent))
+        await _nobody_works(stack)
+        woken = await status(free[3])
+        exam.criterion("and when it is back, the seat stays free", woken == "free", f"the seat is {woken}")
         again = await exam.run(pool, free[4], limit=4)
         exam.criterion("it is back: held", again.value == "held", _seen(again))
         pool.terminate()
@@ -108,6 +129,8 @@ async def _hold(exam: Examination) -> None:
         exam.trap("connection")
     elif late == [False, False, True]:
         exam.trap("release")
+    elif woken == "held" and not any(late):
+        exam.trap("on its way")
 
 
 def _late(outcome: Outcome) -> bool:
@@ -202,20 +225,23 @@ DRILL = Drill(NAME, "Exercise 04: when the database does not answer in time", (
         "rollback": "ROLLBACK has ended the transaction on the server, and asyncpg still remembers one.",
         "no transaction": "There are orders that nobody was told of: an attempt that was given up has stored one.",
         "gives up": "The first missed deadline was the last: there were more, and the customer had time.",
+        "no deadline": "The deadlines have passed, and it waits still: for a connection, or for the lock on the table.",
     }),
     Task(2, "an answer within a second", _hold, drill=NAME, hints=(
         "There are four things that this function can wait for. The query is one of them.",
         "It waits for a connection, for the lock, for an answer of a server that has fallen silent, and, when it gives the "
-        "connection back, for the server once more.",
-        "`pool.acquire(timeout=…)` limits the wait for a connection and the giving back; `timeout=` of the query limits the "
-        "query. Together they have to stay below a second. Both raise TimeoutError.",
+        "connection back, for the server once more. And what a silent server has received, it does when it wakes up.",
+        "`pool.acquire(timeout=…)` limits the wait for a connection and the giving back, asyncio.timeout what is between. An "
+        "UPDATE in a transaction is undone if COMMIT is never sent; conn.terminate() ends one without waiting for ROLLBACK.",
     ), traps={
         "left running": "The customer was told that the seat is busy, and when the lock was released it was held all the same: "
                         "the query had gone on.",
         "connection": "While all connections were taken it waited without a limit: the limit of a query begins when there is "
                       "a connection.",
-        "release": "With a silent server it came too late: the query was given up in time, and giving the connection back "
-                   "waited for the server.",
+        "release": "With a silent server it came too late: the query was given up in time, and then giving the connection back, "
+                   "or the ROLLBACK before it, waited for the server.",
+        "on its way": "The silent server had the statement already, and did it when it woke up: the seat is held, for a customer "
+                      "who was told that it is busy.",
     }),
     Task(3, "two numbers that belong together", _counts, drill=NAME, hints=(
         "A connection does one thing at a time. Which two things happen on it at once?",

@@ -103,7 +103,7 @@ class Line:
             last.size += message.size
             last.count += kind in ROWS
             return
-        text = (f"of {self._cancels(message.head)}" if kind == "CancelRequest" else
+        text = (f"on a connection of its own, for {self._cancels(message.head)}" if kind == "CancelRequest" else
                 row(message.head) if kind == "DataRow" else message.text)
         startup = self._notice(direction, message)
         event = Event(now, self.side, self, direction, kind, message.name, text, message.size, startup=startup)

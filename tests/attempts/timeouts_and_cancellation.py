@@ -57,6 +57,11 @@ async def one_attempt(pool: Any, customer: int, cents: int, deadlines: tuple[flo
         return None
 
 
+async def without_deadlines(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
+    async with pool.acquire() as conn, conn.transaction():
+        return await conn.fetchval(ORDER, customer, cents)
+
+
 background: set[Any] = set()
 
 
@@ -90,6 +95,14 @@ async def limit_it_from_outside(pool: Any, seat: int) -> str:
         return "busy"
 
 
+async def limit_each_call(pool: Any, seat: int) -> str:
+    try:
+        async with pool.acquire(timeout=0.3) as conn:
+            return "held" if await conn.fetchval(HOLD, seat, timeout=0.3) else "busy"
+    except TimeoutError:
+        return "busy"
+
+
 async def a_connection_for_each(pool: Any, event: int) -> Any:
     async with pool.acquire() as conn:
         return await asyncio.gather(conn.fetchval(FREE, event), pool.fetchval(SOLD, event))
@@ -105,9 +118,11 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "rollback"): rollback_before_the_retry,
     (1, "no transaction"): without_a_transaction,
     (1, "gives up"): one_attempt,
+    (1, "no deadline"): without_deadlines,
     (2, "left running"): leave_it_running,
     (2, "connection"): limit_the_query,
     (2, "release"): limit_it_from_outside,
+    (2, "on its way"): limit_each_call,
     (3, "each other"): a_connection_for_each,
     (3, "moments"): one_after_the_other,
 }

@@ -18,16 +18,21 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     await admin.execute("alter role encore connection limit -1; alter database encore connection limit 0")
     raised["too many connections for database"] = await raised_by(connect(dsn))
     await admin.execute("alter database encore connection limit -1")
-    await admin.execute("alter system set max_connections = 6")
-    await admin.execute("alter system set reserved_connections = 1")
+    await admin.execute("alter system set max_connections = 12")
+    await admin.execute("alter system set reserved_connections = 4")
     await admin.close()
     stack.postgres.restart()
-    held = [await asyncpg.connect(dsn) for _ in range(2)]
+    # Whoever is refused has a slot for a moment longer, so each text is asked for with slots to spare.
+    held = [await asyncpg.connect(dsn) for _ in range(5)]
     raised["slots reserved for a role"] = await raised_by(connect(dsn))
-    held.append(await asyncpg.connect(superuser))
+    held += [await asyncpg.connect(superuser) for _ in range(4)]
     raised["slots reserved for superusers"] = await raised_by(connect(dsn))
-    held += [await asyncpg.connect(superuser) for _ in range(3)]
-    raised["too many clients"] = await raised_by(connect(dsn))
+
+    async def everything() -> None:
+        while True:
+            held.append(await asyncpg.connect(superuser))
+
+    raised["too many clients"] = await raised_by(everything())
     for one in held:
         one.terminate()
     return raised

@@ -195,8 +195,8 @@ def test_a_cancel_request_is_shown_and_reaches_its_query(stack: Stack) -> None:
             with pytest.raises(TimeoutError):
                 await connection.fetchval("select pg_sleep(60)", timeout=0.1)
             assert await connection.fetchval("select 1") == 1
-            assert ("slow → PgBouncer", "CancelRequest", "of slow") in said(tap)
-            assert ("PgBouncer → backend A", "CancelRequest", "of backend A") in said(tap)
+            assert ("slow → PgBouncer", "CancelRequest", "on a connection of its own, for slow") in said(tap)
+            assert ("PgBouncer → backend A", "CancelRequest", "on a connection of its own, for backend A") in said(tap)
             assert "57014 canceling statement due to user request" in repr(tap.table())
             await connection.close()
     asyncio.run(main())
