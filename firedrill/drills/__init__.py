@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..servers import Unavailable
-from . import connecting, exhaustion, pool_modes, pools, prepared_statements, progress, timeouts_and_cancellation
+from . import connecting, exhaustion, json_and_codecs, pool_modes, pools, prepared_statements, progress, timeouts_and_cancellation
 from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
@@ -17,6 +17,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     pools,
     exhaustion,
     timeouts_and_cancellation,
+    json_and_codecs,
     prepared_statements,
     pool_modes,
 )}
