@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from ..servers import Unavailable
-from . import connecting, pool_modes, prepared_statements, progress
+from . import connecting, parameters, pool_modes, prepared_statements, progress
 from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
 
-DRILLS: dict[str, Drill] = {drill.name: drill for drill in (connecting.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
+DRILLS: dict[str, Drill] = {drill.name: drill for drill in (
+    connecting.DRILL, parameters.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
 
 
 def open(name: str | int) -> Drill:
