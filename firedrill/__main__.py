@@ -32,12 +32,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     from .servers import Unavailable
     try:
-        return int(globals()[f"_{options.command}"](options))
+        code = int(globals()[f"_{options.command}"](options))
+        sys.stdout.flush()
+        return code
     except Unavailable as error:
         print(f"firedrill: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:         # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -39,6 +39,16 @@ def test_explain_says_when_it_does_not_know() -> None:
     assert "not in the index yet" in done.stdout
 
 
+def test_a_reader_of_its_output_that_leaves_is_no_error() -> None:
+    gone, output = os.pipe()
+    os.close(gone)
+    with os.fdopen(output, "wb") as stdout:
+        done = subprocess.run([sys.executable, "-m", "firedrill", "explain", "query_wait_timeout"], stdout=stdout,
+                              stderr=subprocess.PIPE, cwd=ROOT, timeout=60)
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
 def test_doctor_finds_this_machine_well() -> None:
     done = firedrill("doctor", environment={"FIREDRILL_SERVERS": "embedded"})
     assert done.returncode == 0, done.stdout

@@ -28,6 +28,13 @@ def attempts(drill: Drill) -> dict[tuple[int, str], Callable[..., Any]]:
     return traps
 
 
+def more_attempts(drill: Drill) -> tuple[tuple[int, str | None, Callable[..., Any]], ...]:
+    """Further wrong fixes with their traps, and further right answers, with None."""
+    module = importlib.import_module(f"tests.attempts.{drill.name.partition('_')[2]}")
+    more: tuple[tuple[int, str | None, Callable[..., Any]], ...] = getattr(module, "MORE", ())
+    return more
+
+
 def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Callable[..., Any]:
     """The last function that the task's cells define, with a source that `inspect` finds, as in a notebook."""
     cells = json.loads((ROOT / f"solutions/{drill.name}.ipynb").read_text(encoding="utf-8"))["cells"]
@@ -66,6 +73,13 @@ class OfADrill:
         assert any(not met for _, met, _ in report.criteria)
         assert task.traps[trap][:40] in repr(report)
 
+    def test_more_attempts_fall_into_their_traps_and_other_answers_pass(
+            self, number: int, trap: str | None, code: Callable[..., Any]) -> None:
+        report = asyncio.run(self.drill[number].check(code))
+        progress.forget(self.drill.name)
+        assert report.status == ("failed" if trap else "passed"), report
+        assert report.traps == ((trap,) if trap else ()), report
+
     def test_a_task_has_three_hints_and_two_traps(self, task: Task) -> None:
         assert len(task.hints) == 3
         assert all(len(hint) > 20 for hint in task.hints)
@@ -80,7 +94,10 @@ for name, drill in drills.DRILLS.items():
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     assert metafunc.cls
     tasks = metafunc.cls.drill.tasks
-    if "trap" in metafunc.fixturenames:
+    if "code" in metafunc.fixturenames:
+        metafunc.parametrize(("number", "trap", "code"), [pytest.param(*one, id=one[2].__name__)
+                                                          for one in more_attempts(metafunc.cls.drill)])
+    elif "trap" in metafunc.fixturenames:
         metafunc.parametrize(("task", "trap"), [pytest.param(task, trap, id=f"{task.number}-{trap}")
                                                 for task in tasks for trap in task.traps])
     else:

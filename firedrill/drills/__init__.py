@@ -7,13 +7,20 @@
 from __future__ import annotations
 
 from ..servers import Unavailable
-from . import connecting, parameters, pool_modes, prepared_statements, progress
+from . import connecting, exhaustion, parameters, pool_modes, pools, prepared_statements, progress, timeouts_and_cancellation
 from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
 
-DRILLS: dict[str, Drill] = {drill.name: drill for drill in (
-    connecting.DRILL, parameters.DRILL, prepared_statements.DRILL, pool_modes.DRILL)}
+DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
+    connecting,
+    pools,
+    exhaustion,
+    timeouts_and_cancellation,
+    parameters,
+    prepared_statements,
+    pool_modes,
+)}
 
 
 def open(name: str | int) -> Drill:

@@ -6,6 +6,7 @@ Everything here runs in the thread of one event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections import deque
@@ -96,7 +97,8 @@ class End(asyncio.Protocol):
     def end(self) -> None:
         """Say, after all that was written, that no more will come: FIN."""
         if self.is_open and not self.transport.is_closing() and self.transport.can_write_eof():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):      # it has left with a reset, which the transport is about to notice
+                self.transport.write_eof()
 
     def reset(self) -> None:
         """RST: to close a socket with a linger time of 0 throws away what is under way."""

@@ -57,6 +57,66 @@ async def lock_of_this_process(conn: Any, pay: Callable[..., Any]) -> bool:
     return True
 
 
+settles = False
+
+
+async def flag_in_a_transaction(conn: Any, pay: Callable[..., Any]) -> bool:
+    global settles
+    if settles:
+        return False
+    settles = True
+    try:
+        async with conn.transaction():
+            await pay(conn)
+    finally:
+        settles = False
+    return True
+
+
+async def session_lock_in_a_transaction(conn: Any, pay: Callable[..., Any]) -> bool:
+    async with conn.transaction():
+        if not await conn.fetchval("select pg_try_advisory_lock(11)"):
+            return False
+        try:
+            await pay(conn)
+        finally:
+            await conn.execute("select pg_advisory_unlock(11)")
+        return True
+
+
+LEASE = """
+    insert into leases values ('settlement', now() + interval '4 hours')
+    on conflict (name) do update set until = excluded.until where leases.until < now()
+    returning true"""
+
+
+async def lease(conn: Any, pay: Callable[..., Any]) -> bool:
+    """Right: a row that says until when somebody works."""
+    await conn.execute("create table if not exists leases (name text primary key, until timestamptz not null)")
+    if not await conn.fetchval(LEASE):
+        return False
+    try:
+        await pay(conn)
+    finally:
+        await conn.execute("delete from leases where name = 'settlement'")
+    return True
+
+
+async def xact_lock_of_its_own(conn: Any, pay: Callable[..., Any]) -> bool:
+    """Right: an exception of one's own ends the transaction, and with it the lock."""
+    transaction = conn.transaction()
+    await transaction.start()
+    try:
+        locked: bool = await conn.fetchval("select pg_try_advisory_xact_lock(hashtext($1))", "settlement")
+        if locked:
+            await pay(conn)
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await transaction.commit()
+    return locked
+
+
 async def reset_afterwards(conn: Any, promoter: str) -> int:
     await conn.execute(f"set search_path = {promoter}")
     try:
@@ -83,6 +143,29 @@ async def set_in_a_transaction(conn: Any, promoter: str) -> int:
 async def local_without_a_transaction(conn: Any, promoter: str) -> int:
     await conn.execute("select set_config('search_path', $1, true)", promoter)
     count: int = await conn.fetchval("select count(*) from orders")
+    return count
+
+
+async def prepared_one_by_one(conn: Any, promoter: str) -> int:
+    setting = await conn.prepare("select set_config('search_path', $1, false)")
+    await setting.fetchval(promoter)
+    count: int = await (await conn.prepare("select count(*) from orders")).fetchval()
+    await (await conn.prepare("select set_config('search_path', 'public', false)")).fetchval()
+    return count
+
+
+async def prepared_first(conn: Any, promoter: str) -> int:
+    setting = await conn.prepare("select set_config('search_path', $1, false)")
+    counting = await conn.prepare(f"select count(*) from {promoter}.orders")
+    await setting.fetchval(promoter)
+    await setting.fetchval('"$user", public')
+    count: int = await counting.fetchval()
+    return count
+
+
+async def schema_in_the_query(conn: Any, promoter: str) -> int:
+    """Right: no setting at all."""
+    count: int = await conn.fetchval(f"select count(*) from {promoter}.orders")
     return count
 
 
@@ -121,15 +204,62 @@ async def while_another_has_the_backend(services: dict[str, Any], dsn: str) -> s
     return None
 
 
+LEFT_BEHIND = """
+    select array[
+        (select array_agg(name || '=' || setting order by name) from pg_settings)::text,
+        (select array_agg(objid) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())::text,
+        (select array_agg(relname order by relname) from pg_class
+         where relpersistence = 't' and relnamespace = pg_my_temp_schema())::text,
+        (select array_agg(name order by name) from pg_cursors where is_holdable)::text,
+        (select array_agg(name order by name) from pg_prepared_statements {})::text,
+        (select array_agg(channel) from pg_listening_channels() channel)::text
+    ]::text"""
+
+
+async def with_what_asyncpg_prepares(services: dict[str, Any], dsn: str) -> str | None:
+    conn, look = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    for name, service in services.items():
+        before = await look.fetchval(LEFT_BEHIND.format(""))
+        await service(conn)
+        if await look.fetchval(LEFT_BEHIND.format("")) != before:
+            return name
+    return None
+
+
+async def in_the_services_own_client(services: dict[str, Any], dsn: str) -> str | None:
+    conn = await asyncpg.connect(dsn)
+    for name, service in services.items():
+        before = await conn.fetchval(LEFT_BEHIND.format("where from_sql"))
+        await service(conn)
+        if await conn.fetchval(LEFT_BEHIND.format("where from_sql")) != before:
+            return name
+    return None
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "session"): wait_for_the_session_lock,
     (1, "gone"): lock_of_one_statement,
     (1, "waits"): wait_in_a_transaction,
     (1, "process"): lock_of_this_process,
+    (1, "aborted"): session_lock_in_a_transaction,
     (2, "afterwards"): reset_afterwards,
     (2, "kept"): set_in_a_transaction,
     (2, "nowhere"): local_without_a_transaction,
     (3, "one kind"): settings_alone,
     (3, "stays"): the_last_one_with_a_difference,
     (3, "elsewhere"): while_another_has_the_backend,
+    (3, "own client"): in_the_services_own_client,
+    (3, "prepared by asyncpg"): with_what_asyncpg_prepares,
 }
+
+# More of them: the trap into which each falls, or None where it is right.
+MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, "session", ask_again_and_again),
+    (1, "process", flag_in_a_transaction),
+    (1, None, lease),
+    (1, None, xact_lock_of_its_own),
+    (2, "afterwards", discard_all_before),
+    (2, "afterwards", prepared_one_by_one),
+    (2, "kept", prepared_first),
+    (2, None, schema_in_the_query),
+)

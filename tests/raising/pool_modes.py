@@ -19,6 +19,7 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     await holder.execute("begin")
     raised["temporary table missing"] = await raised_by(maker.fetch("table basket"))
     raised["cursor missing"] = await raised_by(maker.fetch("fetch 1 from plan"))
+    raised["setting in options through PgBouncer"] = await raised_by(connect(f"{dsn}?options=-c jit=off"))
     sale = await asyncpg.connect(stack.pgbouncer.dsn("statement"))
     raised["statement mode"] = await raised_by(sale.execute("begin"))
     await holder.execute("rollback")

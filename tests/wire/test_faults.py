@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import asyncpg
 import pytest
@@ -43,6 +44,23 @@ def test_a_delay_is_for_each_way_and_for_whom_it_is_meant(stack: Stack) -> None:
             tap.delay(0)
             await a.close()
             await b.close()
+    asyncio.run(main())
+
+
+def test_a_client_that_leaves_during_a_delay_is_no_error(stack: Stack) -> None:
+    """Its reset may overtake the delayed end of the other side, whose socket is then no longer connected."""
+    async def main() -> None:
+        with wire.tap(stack, before="postgres") as tap:
+            complaints: list[dict[str, Any]] = []
+            tap._loop.set_exception_handler(lambda _, context: complaints.append(context))
+            connection = await asyncpg.connect(tap.dsn())
+            tap.delay(0.1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await connection.execute("select 1")
+            connection.terminate()
+            await until(lambda: not tap._client_side.links)
+            assert complaints == []
     asyncio.run(main())
 
 

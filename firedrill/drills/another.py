@@ -1,0 +1,108 @@
+"""A learner's function in a process of its own, which knows nothing of what the function keeps in memory here.
+
+    async with another.process(exam.code) as there:
+        await there("_conn = await asyncpg.connect(_dsn)", _dsn=dsn)    # names that are not the learner's
+        outcome = await another.run(there, "_conn", limit=1.5)          # the function's arguments, as source text
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import pickle
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from types import ModuleType
+from typing import Any
+
+from .. import worker
+from ..expect import describe
+from .attempt import Outcome
+
+PREPARE = """
+import pickle
+from firedrill.expect import describe
+"""
+# Not attempt.run, whose package takes this process seconds to import. What blocks the event loop is ended with its process.
+RUN = """
+_call = asyncio.ensure_future(_learners_code({arguments}))
+await asyncio.wait({{_call}}, timeout=_limit)
+_hung, _error, _value = not _call.done(), None, None
+if _hung:
+    _call.cancel()
+    await asyncio.wait({{_call}}, timeout=1)
+elif _call.cancelled() or _call.exception():
+    _error = "cancelled" if _call.cancelled() else describe(_call.exception())
+else:
+    _value = _call.result()
+_value if isinstance(_value, bool | int | float | str | None) else repr(_value), _error, _hung
+"""
+PATIENCE = 5        # seconds that a call may take beyond its limit, before its process is ended
+
+
+class Elsewhere(Exception):
+    """Stands for an error of the other process: its text is that error's class and text."""
+
+
+@contextlib.asynccontextmanager
+async def process(function: Callable[..., Any]) -> AsyncIterator[worker.Worker]:
+    """A process that has `function`, and what it names as that is at this moment.
+
+    Raises OSError or TypeError where there is no source text of it.
+    """
+    function = inspect.unwrap(function)
+    source, values = _with_what_it_names(function)
+    there = await worker.start()
+    try:
+        await there(PREPARE)
+        for name, value in values.items():
+            with contextlib.suppress(Exception):        # the function will miss it, and say so
+                await there(f"{name} = pickle.loads(_value)", _value=value)
+        await there(f"from __future__ import annotations\n{source}\n_learners_code = {function.__name__}")
+        yield there
+    finally:
+        there.kill()
+        await there.stop()
+
+
+async def run(there: worker.Worker, arguments: str, limit: float = 5.0) -> Outcome:
+    """Await the function there. A value that is not plain comes as its repr, an error as `Elsewhere`."""
+    try:
+        async with asyncio.timeout(limit + PATIENCE):
+            value, error, hung = await there(RUN.format(arguments=arguments), _limit=limit)
+    except TimeoutError:
+        there.kill()
+        return Outcome(hung=True, limit=limit)
+    except Exception as failed:         # the process has ended, say
+        return Outcome(error=Elsewhere(describe(failed)), limit=limit)
+    return Outcome(value, Elsewhere(error) if error else None, hung, limit=limit)
+
+
+def _with_what_it_names(function: Callable[..., Any]) -> tuple[str, dict[str, bytes]]:
+    """Its source text, with that of the imports, functions and classes which it names; and what else it names, pickled."""
+    world: dict[str, Any] = getattr(function, "__globals__", {})
+    sources: dict[str, str] = {}
+    values: dict[str, bytes] = {}
+
+    def source_of(thing: Any) -> str:
+        source = textwrap.dedent(inspect.getsource(thing))
+        for name in sorted({node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}):
+            if name not in world or name in sources or name in values:
+                continue
+            value = world[name]
+            if isinstance(value, ModuleType):
+                sources[name] = f"import {value.__name__} as {name}"
+            elif getattr(value, "__module__", None) == function.__module__ and hasattr(value, "__qualname__"):
+                sources[name] = ""      # it may name itself
+                own = source_of(value)
+                del sources[name]       # after those that it names
+                sources[name] = f"{own}\n{name} = {value.__name__}"
+            else:
+                with contextlib.suppress(Exception):
+                    values[name] = pickle.dumps(value)
+        return source
+
+    own = source_of(function)
+    return "\n".join([*sources.values(), own]), values
