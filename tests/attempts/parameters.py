@@ -182,3 +182,75 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "rounded"): to_the_nearest_cent,
     (3, "aborted"): refused_by_the_table,
 }
+
+
+# Further right answers, and wrong fixes that look different.
+
+async def without_patterns(conn: Any, title: Any, venues: Any, statuses: Any, lowest: Any, highest: Any, sort: str,
+                           direction: str) -> Any:
+    order = {"title": "title", "venue": "venue", "price_cents": "price_cents"}, {"asc": "", "desc": "desc"}
+    try:
+        return await conn.fetch(f"""{SEATS}
+            where ($1::text is null or strpos(lower(title), lower($1)) > 0) and ($2::text[] is null or venue = any($2))
+              and ($3::seat_status[] is null or status = any($3)) and ($4::int is null or price_cents >= $4)
+              and ($5::int is null or price_cents <= $5) order by {order[0][sort]} {order[1][direction]}""",
+            title, venues, statuses, lowest and int(lowest), highest and int(highest))
+    except (KeyError, asyncpg.DataError) as error:
+        raise ValueError(str(error)) from error
+
+
+async def any_column_as_a_name(conn: Any, *given: Any) -> Any:
+    given = (*given[:5], await conn.fetchval("select format('%I', $1::text)", given[5]), given[6])
+    if given[6] not in ("asc", "desc"):
+        raise ValueError("unknown direction")
+    return await searched(conn, given, check_names=False)
+
+
+async def in_the_query(conn: Any, day: date, zone: str) -> list[str]:
+    try:
+        return await titles(conn, """select title from events where (on_sale_at at time zone $2)::date = $1
+                                     order by on_sale_at, id""", day, zone)
+    except asyncpg.DataError as error:
+        raise ValueError(zone) from error
+
+
+async def set_local(conn: Any, day: date, zone: str) -> list[str]:
+    try:
+        async with conn.transaction():
+            await conn.execute("select set_config('timezone', $1, true)", zone)
+            return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
+    except asyncpg.DataError as error:
+        raise ValueError(zone) from error
+
+
+async def a_date_for_a_moment(conn: Any, day: date, zone: str) -> list[str]:
+    zone_of(zone)
+    return await titles(conn, BETWEEN, day, day + timedelta(days=1))
+
+
+async def the_float_s_text(conn: Any, order: int, amount: Any) -> Any:
+    cents = amount_of(f"{amount!r}" if isinstance(amount, float) else amount).scaleb(2)
+    if cents % 1:
+        raise ValueError(f"no amount: {amount!r}")
+    return await conn.fetchval(INSERT, order, int(cents))
+
+
+async def cut_on_purpose(conn: Any, order: int, amount: Any) -> Any:
+    amount_of(amount)
+    return await conn.fetchval(INSERT, order, int(float(amount) * 100))
+
+
+async def nearest_float(conn: Any, order: int, amount: Any) -> Any:
+    return await conn.fetchval(INSERT, order, round(float(amount_of(amount)) * 100))
+
+
+MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, None, without_patterns),
+    (1, "names", any_column_as_a_name),
+    (2, None, in_the_query),
+    (2, None, set_local),
+    (2, "process", a_date_for_a_moment),
+    (3, None, the_float_s_text),
+    (3, "cut", cut_on_purpose),
+    (3, "rounded", nearest_float),
+)
