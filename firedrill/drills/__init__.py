@@ -7,7 +7,17 @@
 from __future__ import annotations
 
 from ..servers import Unavailable
-from . import connecting, exhaustion, json_and_codecs, pool_modes, pools, prepared_statements, progress, timeouts_and_cancellation
+from . import (
+    connecting,
+    exhaustion,
+    json_and_codecs,
+    parameters,
+    pool_modes,
+    pools,
+    prepared_statements,
+    progress,
+    timeouts_and_cancellation,
+)
 from .drill import Drill, Report, Task
 
 __all__ = ["DRILLS", "Drill", "Report", "Task", "open", "reset"]
@@ -18,6 +28,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     exhaustion,
     timeouts_and_cancellation,
     json_and_codecs,
+    parameters,
     prepared_statements,
     pool_modes,
 )}

@@ -1,0 +1,256 @@
+"""Wrong fixes for exercise 06."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+SEATS = "select title, venue, label, status, price_cents from seats join events on events.id = event_id"
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"[\\%_]", r"\\\g<0>", text)
+
+
+async def searched(conn: Any, given: tuple[Any, ...], *, pattern: Callable[[str], str] = escaped, order: str | None = None,
+                   check_names: bool = True) -> list[Any]:
+    """The right answer, but for what the wrong fixes change."""
+    title, venues, statuses, lowest, highest, sort, direction = given
+    if check_names and (sort not in ("title", "venue", "price_cents") or direction not in ("asc", "desc")):
+        raise ValueError("unknown order")
+    conditions, values = ["true"], []
+    for condition, value in (
+            ("title ilike ${}", None if title is None else f"%{pattern(title)}%"), ("venue = any(${})", venues),
+            ("status = any(${})", statuses), ("price_cents >= ${}", lowest and int(lowest)),
+            ("price_cents <= ${}", highest and int(highest))):
+        if value is not None:
+            values.append(value)
+            conditions.append(condition.format(len(values)))
+    if order is None:
+        order = f"{sort} {direction}"
+    else:
+        values.append(sort)
+        order = order.format(len(values))
+    try:
+        rows: list[Any] = await conn.fetch(f"{SEATS} where {' and '.join(conditions)} order by {order}", *values)
+        return rows
+    except asyncpg.DataError as error:
+        raise ValueError(str(error)) from error
+
+
+async def quotes_doubled_by_hand(conn: Any, title: Any, venues: Any, statuses: Any, lowest: Any, highest: Any, sort: str,
+                                 direction: str) -> Any:
+    if sort not in ("title", "venue", "price_cents") or direction not in ("asc", "desc"):
+        raise ValueError("unknown order")
+    if not {"free", "held", "sold"}.issuperset(statuses or ()):
+        raise ValueError("unknown status")
+
+    def text(value: str) -> str:
+        return "'" + value.replace("'", "''") + "'"
+
+    conditions = ["true"]
+    if title is not None:
+        conditions.append(f"title ilike {text('%' + escaped(title) + '%')}")
+    for column, values in (("venue", venues), ("status::text", statuses)):
+        if values is not None:
+            conditions.append(f"{column} = any(array[{', '.join(map(text, values))}]::text[])")
+    if lowest is not None:
+        conditions.append(f"price_cents >= {lowest}")
+    if highest is not None:
+        conditions.append(f"price_cents <= {highest}")
+    return await conn.fetch(f"{SEATS} where {' and '.join(conditions)} order by {sort} {direction}")
+
+
+async def the_column_as_it_comes(conn: Any, *given: Any) -> Any:
+    return await searched(conn, given, check_names=False)
+
+
+async def no_quotes_allowed(conn: Any, *given: Any) -> Any:
+    if any("'" in text for text in (given[0] or "", *(given[1] or ()), *(given[2] or ()))):
+        raise ValueError("no quotes, please")
+    return await searched(conn, given)
+
+
+async def the_visitors_patterns(conn: Any, *given: Any) -> Any:
+    return await searched(conn, given, pattern=str)
+
+
+async def nothing_ticked_is_no_condition(conn: Any, title: Any, venues: Any, statuses: Any, *given: Any) -> Any:
+    return await searched(conn, (title, venues or None, statuses or None, *given))
+
+
+async def ordered_by_a_value(conn: Any, *given: Any) -> Any:
+    return await searched(conn, given, order="${}::text")
+
+
+async def venues_as_one_text(conn: Any, title: Any, venues: Any, *given: Any) -> Any:
+    return await searched(conn, (title, None if venues is None else [",".join(venues)], *given))
+
+
+BETWEEN = "select title from events where on_sale_at >= $1 and on_sale_at < $2 order by on_sale_at, id"
+
+
+def zone_of(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except KeyError as error:
+        raise ValueError(name) from error
+
+
+async def titles(conn: Any, query: str, *values: Any) -> list[str]:
+    return [row["title"] for row in await conn.fetch(query, *values)]
+
+
+async def naive_and_shifted(conn: Any, day: date, zone: str) -> list[str]:
+    begin = datetime.combine(day, time(), zone_of(zone)).astimezone(UTC).replace(tzinfo=None)
+    return await titles(conn, BETWEEN, begin, begin + timedelta(days=1))
+
+
+async def date_of_the_session(conn: Any, day: date, zone: str) -> list[str]:
+    zone_of(zone)
+    return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
+
+
+async def twenty_four_hours(conn: Any, day: date, zone: str) -> list[str]:
+    begin = datetime.combine(day, time(), zone_of(zone)).astimezone(UTC)
+    return await titles(conn, BETWEEN, begin, begin + timedelta(hours=24))
+
+
+async def the_day_in_utc(conn: Any, day: date, zone: str) -> list[str]:
+    zone_of(zone)
+    begin = datetime.combine(day, time(), UTC)
+    return await titles(conn, BETWEEN, begin, begin + timedelta(days=1))
+
+
+async def set_for_the_session(conn: Any, day: date, zone: str) -> list[str]:
+    zone_of(zone)
+    await conn.execute("select set_config('timezone', $1, false)", zone)
+    return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
+
+
+INSERT = "insert into payments (order_id, amount_cents, method) values ($1, $2, 'card') returning amount_cents"
+
+
+def amount_of(amount: Any) -> Decimal:
+    try:
+        value = Decimal(str(amount))
+    except InvalidOperation as error:
+        raise ValueError(f"no amount: {amount!r}") from error
+    if not value.is_finite() or not 0 < value < 20_000_000:
+        raise ValueError(f"no amount: {amount!r}")
+    return value
+
+
+async def a_float_cut_off(conn: Any, order: int, amount: Any) -> Any:
+    amount_of(amount)
+    return await conn.fetchval(INSERT, order, float(amount) * 100)
+
+
+async def to_the_nearest_cent(conn: Any, order: int, amount: Any) -> Any:
+    cents = int((amount_of(amount) * 100).quantize(Decimal(1), ROUND_HALF_UP))
+    return await conn.fetchval(INSERT, order, cents)
+
+
+async def refused_by_the_table(conn: Any, order: int, amount: Any) -> Any:
+    query = INSERT.replace("$2", "case when $2::text::numeric * 100 % 1 = 0 then ($2::text::numeric * 100)::int end")
+    try:
+        return await conn.fetchval(query, order, str(amount))
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        raise ValueError(str(error)) from error
+
+
+TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (1, "by hand"): quotes_doubled_by_hand,
+    (1, "names"): the_column_as_it_comes,
+    (1, "refused"): no_quotes_allowed,
+    (1, "patterns"): the_visitors_patterns,
+    (1, "empty"): nothing_ticked_is_no_condition,
+    (1, "constant"): ordered_by_a_value,
+    (1, "joined"): venues_as_one_text,
+    (2, "process"): naive_and_shifted,
+    (2, "session"): date_of_the_session,
+    (2, "24 hours"): twenty_four_hours,
+    (2, "UTC"): the_day_in_utc,
+    (2, "left"): set_for_the_session,
+    (3, "cut"): a_float_cut_off,
+    (3, "rounded"): to_the_nearest_cent,
+    (3, "aborted"): refused_by_the_table,
+}
+
+
+# Further right answers, and wrong fixes that look different.
+
+async def without_patterns(conn: Any, title: Any, venues: Any, statuses: Any, lowest: Any, highest: Any, sort: str,
+                           direction: str) -> Any:
+    order = {"title": "title", "venue": "venue", "price_cents": "price_cents"}, {"asc": "", "desc": "desc"}
+    try:
+        return await conn.fetch(f"""{SEATS}
+            where ($1::text is null or strpos(lower(title), lower($1)) > 0) and ($2::text[] is null or venue = any($2))
+              and ($3::seat_status[] is null or status = any($3)) and ($4::int is null or price_cents >= $4)
+              and ($5::int is null or price_cents <= $5) order by {order[0][sort]} {order[1][direction]}""",
+            title, venues, statuses, lowest and int(lowest), highest and int(highest))
+    except (KeyError, asyncpg.DataError) as error:
+        raise ValueError(str(error)) from error
+
+
+async def any_column_as_a_name(conn: Any, *given: Any) -> Any:
+    given = (*given[:5], await conn.fetchval("select format('%I', $1::text)", given[5]), given[6])
+    if given[6] not in ("asc", "desc"):
+        raise ValueError("unknown direction")
+    return await searched(conn, given, check_names=False)
+
+
+async def in_the_query(conn: Any, day: date, zone: str) -> list[str]:
+    try:
+        return await titles(conn, """select title from events where (on_sale_at at time zone $2)::date = $1
+                                     order by on_sale_at, id""", day, zone)
+    except asyncpg.DataError as error:
+        raise ValueError(zone) from error
+
+
+async def set_local(conn: Any, day: date, zone: str) -> list[str]:
+    try:
+        async with conn.transaction():
+            await conn.execute("select set_config('timezone', $1, true)", zone)
+            return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
+    except asyncpg.DataError as error:
+        raise ValueError(zone) from error
+
+
+async def a_date_for_a_moment(conn: Any, day: date, zone: str) -> list[str]:
+    zone_of(zone)
+    return await titles(conn, BETWEEN, day, day + timedelta(days=1))
+
+
+async def the_float_s_text(conn: Any, order: int, amount: Any) -> Any:
+    cents = amount_of(f"{amount!r}" if isinstance(amount, float) else amount).scaleb(2)
+    if cents % 1:
+        raise ValueError(f"no amount: {amount!r}")
+    return await conn.fetchval(INSERT, order, int(cents))
+
+
+async def cut_on_purpose(conn: Any, order: int, amount: Any) -> Any:
+    amount_of(amount)
+    return await conn.fetchval(INSERT, order, int(float(amount) * 100))
+
+
+async def nearest_float(conn: Any, order: int, amount: Any) -> Any:
+    return await conn.fetchval(INSERT, order, round(float(amount_of(amount)) * 100))
+
+
+MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, None, without_patterns),
+    (1, "names", any_column_as_a_name),
+    (2, None, in_the_query),
+    (2, None, set_local),
+    (2, "process", a_date_for_a_moment),
+    (3, None, the_float_s_text),
+    (3, "cut", cut_on_purpose),
+    (3, "rounded", nearest_float),
+)
