@@ -133,7 +133,7 @@ class DockerStack(Stack):
         self.postgres = Container("PostgreSQL", postgres, DATABASE, password, f"{self.project}-postgres-1")
         self.pgbouncer = Container("PgBouncer", pgbouncer, POOL_MODES[0], password, f"{self.project}-pgbouncer-1")
         for server in (self.postgres, self.pgbouncer):
-            server.start()
+            server.start(timeout=180)      # initdb and the shop's data, maybe on a busy disk
 
     def proxy_addresses(self) -> list[tuple[str, str]]:
         """The gateway of the pair's own network, which is an address of this machine where the engine runs on it; else, in
