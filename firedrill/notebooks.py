@@ -7,6 +7,7 @@ one of these is not what would be made. Names of notebooks limit what is execute
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -82,7 +83,7 @@ def execute(path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)        # type: ignore[no-untyped-call]
-    before = [(cell.source, cell.get("outputs", [])) for cell in notebook.cells]
+    before = [cell.get("outputs", []) for cell in notebook.cells]
     os.environ.update(ENVIRONMENT)
     NotebookClient(notebook, timeout=60, kernel_name="python3", record_timing=False, coalesce_streams=True,
                    store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
@@ -96,14 +97,22 @@ def execute(path: Path) -> None:
     path.write_text(text_of(stored | {"metadata": METADATA}), encoding="utf-8")
 
 
-def _keep_pictures(before: list[tuple[str, Any]], cells: list[Any]) -> None:
+def _keep_pictures(before: list[list[Any]], cells: list[Any]) -> None:
     """A plot of something measured differs with each run. It is replaced when its cell, or its words, are others."""
-    for (source, old), cell in zip(before, cells, strict=True):
-        if source == cell.source and len(old) == len(cell.get("outputs", [])):
-            for output, earlier in zip(cell.get("outputs", []), old, strict=True):
-                new, stored = output.get("data", {}), earlier.get("data", {})
-                if "image/png" in new and "image/png" in stored and new.get("text/plain") == stored.get("text/plain"):
-                    new["image/png"] = stored["image/png"]
+    for earlier, cell in zip(before, cells, strict=True):
+        stored = {output["metadata"].get("drawn_by"): output["data"]["image/png"] for output in pictures_of(earlier)}
+        for output in pictures_of(cell.get("outputs", [])):
+            output["metadata"]["drawn_by"] = stamp = drawn_by(cell.source, output)
+            output["data"]["image/png"] = stored.get(stamp, output["data"]["image/png"])
+
+
+def pictures_of(outputs: list[Any]) -> list[Any]:
+    return [output for output in outputs if "image/png" in output.get("data", {})]
+
+
+def drawn_by(source: str, output: Any) -> str:
+    """Stands in a picture's metadata: the code and the words to which it belongs."""
+    return hashlib.sha256(f"{source}\n{''.join(output['data'].get('text/plain', ''))}".encode()).hexdigest()[:12]
 
 
 def _apply_rules(output: Any) -> None:

@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from . import network
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -189,10 +191,10 @@ class Page:
 
 @contextmanager
 def page(lab: Server, width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """The address that the server printed, opened; its layout restored."""
+    """The address that the server printed, opened; its layout restored. No network comes or goes meanwhile."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="browser") as home:
+    with network.to_oneself(), sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="browser") as home:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "HOME": home})
         try:
             tab = chromium.new_page(viewport={"width": width, "height": height})

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from firedrill import faults, servers, tls, views
 from firedrill.expect import describe
 from firedrill.servers import Stack, Unavailable, docker
 
+from . import network
 from .leftovers import eventually
 
 try:
@@ -30,6 +31,12 @@ try:
 except Unavailable as error:
     no_engine = str(error)
 needs_engine = pytest.mark.skipif(bool(no_engine), reason=f"No Docker engine: {no_engine}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def network_to_oneself() -> Iterator[None]:
+    with network.to_oneself():
+        yield
 
 
 async def seen(action: Awaitable[Any]) -> str:

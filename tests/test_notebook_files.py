@@ -44,6 +44,9 @@ def test_outputs_are_those_of_one_run_from_top_to_bottom(path: Path) -> None:
             text = json.dumps(output)
             assert not re.search(r"/home/|/tmp/|/root/|/var/|site-packages|/ipykernel_", text), "a path of somebody's machine"
             assert "image/svg+xml" not in text, "JupyterLab shows no SVG in a notebook that is not trusted"
+        for picture in notebooks.pictures_of(cell["outputs"]):
+            expected = notebooks.drawn_by("".join(cell["source"]), picture)
+            assert picture["metadata"].get("drawn_by") == expected, "the picture of other code, or of other words"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

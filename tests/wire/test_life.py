@@ -16,6 +16,7 @@ import pytest
 from firedrill import servers, views, wire
 from firedrill.servers import Stack, Unavailable, docker
 
+from .. import network
 from ..leftovers import eventually
 from ..test_docker import needs_engine
 from .common import EXPECTED, console, example, raw, until
@@ -160,5 +161,5 @@ def test_the_wire_of_containers_shows_the_same(monkeypatch: pytest.MonkeyPatch) 
         assert not threads()
         assert await addresses(stack) == {("postgres", 5432)}
 
-    with servers.open("docker") as stack:
+    with network.to_oneself(), servers.open("docker") as stack:
         asyncio.run(main(stack))
