@@ -22,7 +22,8 @@ def draw(recording: Recording) -> Figure:
     connections = sorted(recording.opened)
     as_count = len(waiting) > WAITERS
     upper = 4 if as_count else len(waiting)
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.3 * (upper + len(connections)) + (0.2 if waiting else 0)), layout="constrained")
+    height = 0.9 + 0.3 * (upper + len(connections)) + (0.2 if waiting else 0)
+    figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots()
     colours = dict(zip(dict.fromkeys(one.who for one in recording.borrows), cycle(COLOURS), strict=False))
     scale = (WIDTH - 1.6) / end
@@ -51,6 +52,9 @@ def draw(recording: Recording) -> Figure:
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlabel("seconds. Grey: open and idle. Red edge: waits, or never comes back", fontsize=8.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
+    # matplotlib's own layouts draw everything twice.
+    figure.subplots_adjust(left=(0.15 + LETTER * 1.06 * max(map(len, labels.values()))) / WIDTH, right=1 - 0.1 / WIDTH,
+                           top=1 - 0.05 / height, bottom=0.5 / height)
     return figure
 
 
