@@ -35,6 +35,8 @@ PASTES: dict[str, Callable[[BaseException], str]] = {
     "a log line": lambda error: "2026-11-22 09:00:01,123 ERROR shop.db " + "".join(traceback.format_exception(error)).strip(),
     "other names and numbers": lambda error: re.sub(r"\b\d{5}\b", "5432", describe(error)).replace("encore", "billing-prod"),
 }
+# This line is all the same whatever ran out of time: every entry is listed, and only a traceback tells which it was.
+NO_TEXT = r"TimeoutError(: \(no text\))?\n?"
 
 
 @pytest.mark.parametrize("paste", PASTES)
@@ -44,7 +46,8 @@ def test_an_error_raised_live_is_found(entry: index.Entry, paste: str, raised: d
     text = PASTES[paste](raised[entry.id])
     found = index.find(text)
     assert found, f"the index does not know:\n{text}"
-    assert found[0].id == entry.id, text
+    alike = {one.id for one in found} if re.fullmatch(NO_TEXT, text) else {found[0].id}
+    assert entry.id in alike, text
 
 
 def test_the_class_and_sqlstate_of_an_entry_are_those_raised(raised: dict[str, BaseException]) -> None:

@@ -13,6 +13,8 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     dsn, superuser = stack.postgres.dsn(), stack.postgres.dsn(user="postgres")
     raised: dict[str, BaseException] = {}
     admin = await asyncpg.connect(superuser)
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool, pool.acquire():
+        raised["acquire timed out"] = await raised_by(pool.acquire(timeout=0.05))
     await admin.execute("alter role encore connection limit 0")
     raised["too many connections for role"] = await raised_by(connect(dsn))
     await admin.execute("alter role encore connection limit -1; alter database encore connection limit 0")
