@@ -74,7 +74,7 @@ def rows(bad: int = 0) -> tuple[list[tuple[Any, ...]], list[int]]:
     numbers = [(2 * n + 1) * ROWS // (2 * bad) for n in range(bad)]
     for n, number in enumerate(numbers):
         code, order, cents = made[number]
-        made[number] = ((code, 99999, cents), (code, order, 0), ("V1", order, cents), (None, order, cents),
+        made[number] = ((code, 99999, cents), (code, order, 0), ("V0", order, cents), (None, order, cents),
                         (code, order, 2**31))[n % 5]
     return made, numbers
 

@@ -169,7 +169,7 @@ async def _order(exam: Examination) -> None:
             found = await look.fetchval("select count(*) from points")
             right = agree and (sales, found) == (orders, points)
             answer = (_answer(outcome) is returned) if isinstance(returned, bool) else isinstance(outcome.error, returned)
-            exam.criterion(what, right and answer, f"{outcome}; {said}, {found} x points")
+            exam.criterion(what, right and answer, f"{outcome}; {said}, points: {found}")
             return right and answer
 
         async def again() -> None:
@@ -190,7 +190,7 @@ async def _order(exam: Examination) -> None:
                 outcome.returned and not (await _books(look))[0])
             if lost:
                 exam.trap("lost")
-            elif await look.fetchval("select count(*) from points"):
+            elif "lost" not in exam.fallen and await look.fetchval("select count(*) from points"):
                 exam.trap("half points")
         is_usable, said = await usable(conn)
         exam.criterion("the connection can be used afterwards", is_usable, said)
