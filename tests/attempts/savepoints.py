@@ -276,17 +276,25 @@ async def chunk_again(pool: Any, vouchers: Sequence[Any]) -> Any:
     return refused
 
 
-async def again_in_the_aborted_transaction(pool: Any, vouchers: Sequence[Any]) -> Any:
+async def again_in_the_aborted_block(pool: Any, vouchers: Sequence[Any]) -> Any:
+    async def stored(conn: Any, numbers: range) -> list[int]:
+        try:
+            async with conn.transaction():
+                async def once() -> list[int]:
+                    await conn.executemany(INSERT, [vouchers[number] for number in numbers])
+                    return []
+                empty: list[int] = await again(once)
+                return empty
+        except OF_A_ROW:
+            half = len(numbers) // 2
+            return [*numbers] if not half else [*await stored(conn, numbers[:half]), *await stored(conn, numbers[half:])]
+
+    refused = []
     async with pool.acquire() as conn, conn.transaction():
-        async def once() -> list[int]:
-            refused = []
-            for chunk in chunks(vouchers):
-                savepoint = conn.transaction()
-                await savepoint.start()
-                refused += await halves(conn, vouchers, chunk)
-                await savepoint.commit()
-            return refused
-        return await again(once)
+        for chunk in chunks(vouchers):
+            async with conn.transaction():
+                refused += await stored(conn, chunk)
+    return refused
 
 
 async def a_transaction_for_each_chunk(pool: Any, vouchers: Sequence[Any]) -> Any:
@@ -343,6 +351,6 @@ MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "swallowed", any_error_of_postgresql),
     (1, None, by_hand),
     (2, None, points_last),
-    (3, "inside", again_in_the_aborted_transaction),
+    (3, "inside", again_in_the_aborted_block),
     (3, None, in_sql),
 )
