@@ -16,6 +16,7 @@ from . import (
     pools,
     prepared_statements,
     progress,
+    savepoints,
     timeouts_and_cancellation,
 )
 from .drill import Drill, Report, Task
@@ -29,6 +30,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     timeouts_and_cancellation,
     json_and_codecs,
     parameters,
+    savepoints,
     prepared_statements,
     pool_modes,
 )}
