@@ -11,6 +11,7 @@ from . import (
     connecting,
     exhaustion,
     json_and_codecs,
+    migrations,
     parameters,
     pool_modes,
     pools,
@@ -31,6 +32,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     parameters,
     prepared_statements,
     pool_modes,
+    migrations,
 )}
 
 
