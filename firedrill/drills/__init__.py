@@ -11,6 +11,7 @@ from . import (
     connecting,
     exhaustion,
     json_and_codecs,
+    migrations,
     parameters,
     pool_modes,
     pools,
@@ -33,6 +34,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     savepoints,
     prepared_statements,
     pool_modes,
+    migrations,
 )}
 
 
