@@ -191,6 +191,7 @@ async def _prices(exam: Examination) -> None:
         exam.criterion("the same list again: nothing is written, and 0 came back", not written and _equals(again.value, 0),
                        f"{written} were written; {again.value!r:.50} came back" if again.returned else str(again))
         none = await exam.run(conn, [], limit=5)
+        await settled(exam, conn)
         exam.criterion("an empty list: 0", _equals(none.value, 0), str(none) if not none.returned else f"{none.value!r:.50}")
         await look.execute("update seats set price_cents = price_cents + 1")
         exact = await _state(look)
