@@ -10,12 +10,16 @@ import pytest
 
 from firedrill import drills
 
-from .attempts import json_and_codecs
+from .attempts import bulk_loading, json_and_codecs
+
+BROKEN = [pytest.param(exercise, *one, id=f"{exercise} {one[1].__name__}")
+          for exercise, module in (("05_json_and_codecs", json_and_codecs), ("07_bulk_loading", bulk_loading))
+          for one in module.BROKEN]
 
 
-@pytest.mark.parametrize(("number", "code"), json_and_codecs.BROKEN, ids=[code.__name__ for _, code in json_and_codecs.BROKEN])
-def test_a_broken_codec_is_reported(number: int, code: Callable[..., Any]) -> None:
-    report = asyncio.run(drills.open("05_json_and_codecs")[number].check(code))
+@pytest.mark.parametrize(("exercise", "number", "code"), BROKEN)
+def test_a_broken_codec_is_reported(exercise: str, number: int, code: Callable[..., Any]) -> None:
+    report = asyncio.run(drills.open(exercise)[number].check(code))
     assert report.status == "failed", report
     assert "the check came to its end" not in repr(report)
     assert all(seen for _, _, seen in report.criteria)

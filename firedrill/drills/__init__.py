@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..servers import Unavailable
 from . import (
+    bulk_loading,
     connecting,
     exhaustion,
     json_and_codecs,
@@ -31,6 +32,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     timeouts_and_cancellation,
     json_and_codecs,
     parameters,
+    bulk_loading,
     savepoints,
     prepared_statements,
     pool_modes,

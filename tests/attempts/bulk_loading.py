@@ -1,0 +1,373 @@
+"""Wrong fixes for exercise 07."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+INSERT = "insert into arena_seats (label, price_cents, status, options) values ($1, $2, $3, $4)"
+Row = tuple[str, int, str, str]
+
+
+def fields_of(file: bytes) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(file.decode("utf-8-sig"), newline=""), delimiter=";")
+    next(reader)
+    for fields in reader:
+        if fields:
+            yield reader.line_num, fields
+
+
+def as_row(fields: list[str]) -> Row:
+    """Only what it takes to have a row."""
+    label, price, status, options = fields
+    return label.strip(), int(Decimal(price.strip().replace(",", ".")) * 100), status.strip(), options
+
+
+def checked(fields: list[str]) -> Row:
+    """What a careful Python programmer checks."""
+    label, price, status, options = (field.strip() for field in fields)
+    if not label or not re.fullmatch(r"\d+(,\d{1,2})?", price) or status not in ("free", "held", "sold"):
+        raise ValueError("label, price or status")
+    cents = int(Decimal(price.replace(",", ".")) * 100)
+    if not cents or not isinstance(json.loads(options), dict):
+        raise ValueError("price or options")
+    return label, cents, status, options
+
+
+def sorted_out(file: bytes, check: Callable[[list[str]], Row] = checked) -> tuple[list[tuple[int, Row]], list[tuple[int, str]]]:
+    good, bad = [], []
+    for line, fields in fields_of(file):
+        try:
+            good.append((line, check(fields)))
+        except (ValueError, ArithmeticError) as error:
+            bad.append((line, str(error) or "bad"))
+    return good, bad
+
+
+async def all_in_one(conn: Any, file: bytes) -> Any:
+    await conn.executemany(INSERT, [as_row(fields) for _, fields in fields_of(file)])
+    return []
+
+
+async def until_the_first_bad_one(conn: Any, file: bytes) -> Any:
+    for _, fields in fields_of(file):
+        await conn.execute(INSERT, *as_row(fields))
+    return []
+
+
+async def caught_in_one_transaction(conn: Any, file: bytes) -> Any:
+    good, bad = sorted_out(file, as_row)
+    async with conn.transaction():
+        for line, row in good:
+            try:
+                await conn.execute(INSERT, *row)
+            except asyncpg.PostgresError as error:
+                bad.append((line, str(error)))
+    return sorted(bad)
+
+
+async def each_in_a_savepoint(conn: Any, file: bytes, check: Callable[[list[str]], Row] = checked) -> Any:
+    good, bad = sorted_out(file, check)
+    async with conn.transaction():
+        for line, row in good:
+            try:
+                async with conn.transaction():
+                    await conn.execute(INSERT, *row)
+            except (asyncpg.PostgresError, asyncpg.DataError) as error:
+                bad.append((line, str(error)))
+    return sorted(bad)
+
+
+async def duplicates_in_silence(conn: Any, file: bytes) -> Any:
+    good, bad = sorted_out(file)
+    await conn.executemany(INSERT + " on conflict do nothing", [row for _, row in good])
+    return bad
+
+
+async def bent_until_it_fits(conn: Any, file: bytes) -> Any:
+    def bent(fields: list[str]) -> Row:
+        label, price, status, options = (field.strip() for field in (*fields, "{}")[:4])
+        cents = round(float(price.replace(",", ".") or 1) * 100)
+        return checked([label, f"{abs(cents) // 100},{abs(cents) % 100:02}", status, options])
+    return await each_in_a_savepoint(conn, file, bent)
+
+
+async def empty_lines_not_counted(conn: Any, file: bytes) -> Any:
+    lines = [line for line, _ in fields_of(file)]
+    return [(lines.index(line) + 2, reason) for line, reason in await each_in_a_savepoint(conn, file)]
+
+
+async def judged_by_python(conn: Any, file: bytes) -> Any:
+    good, bad = sorted_out(file)
+    taken = {row["label"] for row in await conn.fetch("select label from arena_seats")}
+    rows = []
+    for line, row in good:
+        if row[0] in taken:
+            bad.append((line, "label is taken"))
+        else:
+            taken.add(row[0])
+            rows.append(row)
+    await conn.copy_records_to_table("arena_seats", records=rows)
+    return sorted(bad)
+
+
+def records(seats: Any) -> list[tuple[Any, ...]]:
+    return [(label, price, status.value, options if options is None else json.dumps(options))
+            for label, price, status, options in seats]
+
+
+def dicts(seats: Any) -> list[tuple[Any, ...]]:
+    return [(label, price, status.value, options) for label, price, status, options in seats]
+
+
+BYTES = {"encoder": lambda value: b"\x01" + json.dumps(value).encode(), "decoder": lambda data: json.loads(data[1:]),
+         "schema": "pg_catalog", "format": "binary"}
+
+
+async def only_the_status(conn: Any, seats: Any) -> None:
+    await conn.copy_records_to_table("arena_seats", records=dicts(seats))
+
+
+async def bytes_and_dumps(conn: Any, seats: Any) -> None:
+    await conn.set_type_codec("jsonb", **BYTES)
+    await conn.copy_records_to_table("arena_seats", records=records(seats))
+
+
+async def staged(conn: Any, rows: Any, kind: str = "text") -> None:
+    async with conn.transaction():
+        await conn.execute(f"""
+            drop table if exists pg_temp.s;
+            create temporary table s (label text, price_cents int, status {kind}, options text) on commit drop""")
+        await conn.copy_records_to_table("s", records=rows)
+        await conn.execute("insert into arena_seats select label, price_cents, status::seat_status, options::jsonb from s")
+
+
+async def every_option_dumped(conn: Any, seats: Any) -> None:
+    await staged(conn, [(*row[:3], json.dumps(row[3])) for row in dicts(seats)])
+
+
+async def the_member_s_name(conn: Any, seats: Any) -> None:
+    await staged(conn, [(row[0], row[1], str(seat[2]), row[3]) for row, seat in zip(records(seats), seats, strict=True)])
+
+
+async def the_dict_s_str(conn: Any, seats: Any) -> None:
+    await staged(conn, [(*row[:3], None if row[3] is None else str(row[3])) for row in dicts(seats)])
+
+
+async def without_the_codec(conn: Any, seats: Any) -> None:
+    await conn.reset_type_codec("jsonb", schema="pg_catalog")
+    await conn.copy_records_to_table("arena_seats", records=records(seats))
+
+
+async def by_executemany(conn: Any, seats: Any) -> None:
+    await conn.executemany(INSERT, dicts(seats))
+
+
+async def in_portions(conn: Any, seats: Any) -> None:
+    await conn.set_type_codec("jsonb", **BYTES)
+    for start in range(0, len(seats), 100):
+        await conn.copy_records_to_table("arena_seats", records=dicts(seats)[start:start + 100])
+
+
+PRICES = "select * from unnest($1::int[], $2::text[], $3::int[]) with ordinality as list (event_id, label, price_cents, line)"
+UPSERT = """insert into seats (event_id, label, price_cents)
+            select {distinct} event_id, label, price_cents from ({prices}) list {order}
+            on conflict (event_id, label) do update set price_cents = excluded.price_cents {where}"""
+CHANGED = "where seats.price_cents <> excluded.price_cents"
+DISTINCT = "distinct on (event_id, label)"
+
+
+async def upsert(conn: Any, prices: Any, distinct: str = DISTINCT, order: str = "order by event_id, label, line desc",
+                 where: str = CHANGED) -> int:
+    columns = [[row[place] for row in prices] for place in range(3)]
+    said = await conn.execute(UPSERT.format(prices=PRICES, distinct=distinct, order=order, where=where), *columns)
+    return int(said.split()[-1])
+
+
+async def nothing_on_conflict(conn: Any, prices: Any) -> int:
+    new = await conn.fetchmany("""insert into seats (event_id, label, price_cents) values ($1, $2, $3)
+                                  on conflict do nothing returning id""", prices) if prices else []
+    return len(new)
+
+
+async def without_distinct(conn: Any, prices: Any) -> int:
+    return await upsert(conn, prices, distinct="", order="")
+
+
+async def the_first_price(conn: Any, prices: Any) -> int:
+    return await upsert(conn, prices, order="order by event_id, label, line")
+
+
+async def all_written(conn: Any, prices: Any) -> int:
+    return await upsert(conn, prices, where="")
+
+
+async def deleted_and_inserted(conn: Any, prices: Any) -> int:
+    last = {row[:2]: row for row in prices}
+    async with conn.transaction():
+        await conn.executemany("delete from seats where event_id = $1 and label = $2", list(last))
+        return await upsert(conn, list(last.values()))
+
+
+async def one_by_one(conn: Any, prices: Any) -> int:
+    written = 0
+    async with conn.transaction():
+        for row in {row[:2]: row for row in prices}.values():
+            said = await conn.execute(f"""
+                insert into seats (event_id, label, price_cents) values ($1, $2, $3)
+                on conflict (event_id, label) do update set price_cents = excluded.price_cents {CHANGED}""", *row)
+            written += int(said.split()[-1])
+    return written
+
+
+async def a_table_that_stays(conn: Any, prices: Any) -> int:
+    await conn.execute("create temporary table list (event_id int, label text, price_cents int)")
+    last = list({row[:2]: row for row in prices}.values())
+    async with conn.transaction():
+        await conn.copy_records_to_table("list", records=last)
+        said = await conn.execute(f"""
+            insert into seats (event_id, label, price_cents) select * from list
+            on conflict (event_id, label) do update set price_cents = excluded.price_cents {CHANGED}""")
+    return int(said.split()[-1])
+
+
+async def in_two_parts(conn: Any, prices: Any) -> int:
+    last = list({row[:2]: row for row in prices}.values())
+    half = math.ceil(len(last) / 2)
+    return await upsert(conn, last[:half // 3]) + await upsert(conn, last[half // 3:])
+
+
+TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (1, "nothing"): all_in_one,
+    (1, "half"): until_the_first_bad_one,
+    (1, "aborted"): caught_in_one_transaction,
+    (1, "hidden"): duplicates_in_silence,
+    (1, "accepted"): bent_until_it_fits,
+    (1, "lines"): empty_lines_not_counted,
+    (1, "Python"): judged_by_python,
+    (1, "row by row"): each_in_a_savepoint,
+    (2, "text"): only_the_status,
+    (2, "twice"): bytes_and_dumps,
+    (2, "null"): every_option_dumped,
+    (2, "name"): the_member_s_name,
+    (2, "Python's text"): the_dict_s_str,
+    (2, "codec"): without_the_codec,
+    (2, "rows"): by_executemany,
+    (2, "half"): in_portions,
+    (3, "ignored"): nothing_on_conflict,
+    (3, "again"): without_distinct,
+    (3, "last"): the_first_price,
+    (3, "all"): all_written,
+    (3, "replaced"): deleted_and_inserted,
+    (3, "row by row"): one_by_one,
+    (3, "left behind"): a_table_that_stays,
+    (3, "half"): in_two_parts,
+}
+
+
+# Further right answers, and wrong fixes that look different.
+
+async def checked_again_by_postgresql(conn: Any, file: bytes) -> Any:
+    good, bad = sorted_out(file)
+    rows = [(line, *row) for line, row in good]
+    async with conn.transaction():
+        await conn.execute("""drop table if exists pg_temp.s;
+            create temporary table s (line int, label text, price text, status text, options text) on commit drop""")
+        await conn.copy_records_to_table("s", records=[(line, label, str(cents), *rest) for line, label, cents, *rest in rows])
+        taken = await conn.fetch("""
+            insert into arena_seats select distinct on (label) label, price::int, status::seat_status, options::jsonb from s
+            where pg_input_is_valid(options, 'jsonb') and pg_input_is_valid(price, 'int') order by label, line
+            on conflict do nothing returning label""")
+    left = {row["label"] for row in taken}
+    for line, label, *_ in rows:
+        if label in left:
+            left.remove(label)
+        else:
+            bad.append((line, "refused"))
+    return sorted(bad)
+
+
+async def exits(conn: Any, file: bytes) -> Any:
+    raise SystemExit(1)
+
+
+async def leaves_a_transaction_open(conn: Any, *given: Any) -> Any:
+    await conn.execute("begin; update seats set status = 'held'; create table if not exists arena_seats (label text)")
+    return []
+
+
+async def closes_the_connection(conn: Any, *given: Any) -> Any:
+    await conn.close()
+    return []
+
+
+async def no_list(conn: Any, file: bytes) -> Any:
+    return {"bad": [1, 2]}
+
+
+async def a_codec_of_bytes(conn: Any, seats: Any) -> None:
+    await conn.set_type_codec("jsonb", **BYTES)
+    await conn.copy_records_to_table("arena_seats", records=dicts(seats))
+
+
+async def as_csv(conn: Any, seats: Any) -> None:
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_NOTNULL if hasattr(csv, "QUOTE_NOTNULL") else csv.QUOTE_MINIMAL).writerows(records(seats))
+    await conn.copy_to_table("arena_seats", source=io.BytesIO(out.getvalue().encode()), format="csv")
+
+
+async def an_encoder_that_raises(conn: Any, seats: Any) -> None:
+    def encoder(value: Any) -> bytes:
+        raise RuntimeError("not today")
+    await conn.set_type_codec("jsonb", **BYTES | {"encoder": encoder})
+    await conn.copy_records_to_table("arena_seats", records=dicts(seats))
+
+
+async def an_encoder_of_another_type(conn: Any, seats: Any) -> None:
+    await conn.set_type_codec("jsonb", **BYTES | {"encoder": lambda value: value})
+    await conn.copy_records_to_table("arena_seats", records=dicts(seats))
+
+
+async def a_decoder_that_raises(conn: Any, seats: Any) -> None:
+    await conn.set_type_codec("jsonb", **BYTES | {"decoder": lambda data: 1 // 0})
+    await conn.copy_records_to_table("arena_seats", records=dicts(seats))
+
+
+async def by_unnest(conn: Any, prices: Any) -> int:
+    return await upsert(conn, prices)
+
+
+async def a_text_for_a_number(conn: Any, prices: Any) -> Any:
+    return str(await upsert(conn, prices))
+
+
+MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, None, checked_again_by_postgresql),
+    (2, None, a_codec_of_bytes),
+    (2, None, as_csv),
+    (2, "codec", a_decoder_that_raises),
+    (3, None, by_unnest),
+)
+
+# Codecs and functions that raise, give the wrong type, or end the connection: a report all the same.
+BROKEN: tuple[tuple[int, Callable[..., Any]], ...] = (
+    (1, exits),
+    (1, closes_the_connection),
+    (1, leaves_a_transaction_open),
+    (1, no_list),
+    (2, an_encoder_that_raises),
+    (2, an_encoder_of_another_type),
+    (2, closes_the_connection),
+    (2, leaves_a_transaction_open),
+    (3, closes_the_connection),
+    (3, leaves_a_transaction_open),
+    (3, a_text_for_a_number),
+)
