@@ -95,6 +95,7 @@ def test_the_answer_to_commit_of_an_aborted_transaction_is_rollback(stack: serve
 def test_the_same_race_gives_the_same_picture_to_the_byte(stack: servers.Stack) -> None:
     async def run(alice: Any, bob: Any) -> None:
         pictures = []
+        await alice.execute(PRICE, 100)
         for _ in range(2):
             with timeline.race(alice=alice, bob=bob) as race:
                 async with alice.transaction(isolation="serializable"):
