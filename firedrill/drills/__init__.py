@@ -17,6 +17,7 @@ from . import (
     prepared_statements,
     progress,
     timeouts_and_cancellation,
+    transactions,
 )
 from .drill import Drill, Report, Task
 
@@ -29,6 +30,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     timeouts_and_cancellation,
     json_and_codecs,
     parameters,
+    transactions,
     prepared_statements,
     pool_modes,
 )}

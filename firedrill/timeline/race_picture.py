@@ -32,6 +32,8 @@ def draw(race: Race) -> Figure:
         * LINE + PADDING for step in race.steps}
     tops, y = {}, 0.5
     for number, height in heights.items():
+        if any(step.waited and step.after == number == step.number + 1 for step in race.steps):
+            y += 1.5 * LINE         # so that the wait is seen
         tops[number] = y
         y += height + GAP
     if any(step.after is None for step in race.steps):
