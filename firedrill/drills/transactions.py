@@ -229,7 +229,8 @@ async def _retry(exam: Examination) -> None:
             return outcome.value == f"paid {work.amount}" and rows == 1
 
         plain = await run()
-        exam.criterion("nothing in its way: paid once, at the first attempt", is_paid(*plain) and plain[0].calls == 1, _paid(*plain))
+        exam.criterion("nothing in its way: paid once, at the first attempt", is_paid(*plain) and plain[0].calls == 1,
+                       _paid(*plain))
         seen = {}
         for wrong in ("in a statement", "at COMMIT", "dead-lock"):
             seen[wrong] = one = await run(wrong)
@@ -305,10 +306,10 @@ DRILL = Drill(NAME, "Exercise 08: orders, seats and payments that belong togethe
         "`insert … on conflict (code) do nothing` raises no error for a code that is there, and its status, \"INSERT 0 1\" or "
         "\"INSERT 0 0\", says which it was. Other errors leave the block.",
     ), traps={
-        "goes on": "An order was confirmed and is not there: an error of PostgreSQL was caught inside of the block, and COMMIT was "
-                   "answered by ROLLBACK.",
-        "aborted block": "InFailedSQLTransactionError: after the first error inside of the block, the transaction takes no further "
-                         "statement.",
+        "goes on": "An order was confirmed and is not there: an error of PostgreSQL was caught inside of the block, and COMMIT "
+                   "was answered by ROLLBACK.",
+        "aborted block": "InFailedSQLTransactionError: after the first error inside of the block, the transaction takes no "
+                         "further statement.",
         "no transaction": "The voucher was refused, and its order stayed: the two are no longer one transaction.",
         "asks first": "Between the question whether the code is used and the insert somebody else has redeemed it.",
     }),
@@ -338,7 +339,7 @@ DRILL = Drill(NAME, "Exercise 08: orders, seats and payments that belong togethe
         "lower level": "A conflict that only Serializable notices was committed.",
         "no end": "With a conflict every time there were more than five attempts.",
         "anything": "An error was retried that is no conflict: it is the same next time.",
-        "twice": "The connection broke during COMMIT, and the work was done again: the first may have been committed, and here it "
-                 "was.",
+        "twice": "The connection broke during COMMIT, and the work was done again: the first may have been committed, and here "
+                 "it was.",
     }),
 ))

@@ -145,17 +145,19 @@ AGAIN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 async def retry_inside(pool: Any, work: Any) -> Any:
     async with pool.acquire() as conn, conn.transaction(isolation="serializable"):
-        for attempt in range(5):
+        attempts = iter(range(4))
+        while True:
             try:
                 return await work(conn)
             except AGAIN:
-                if attempt == 4:
+                if next(attempts, None) is None:
                     raise
                 await asyncio.sleep(0.01)
 
 
 async def try_around_the_work(pool: Any, work: Any) -> Any:
-    for attempt in range(5):
+    attempts = iter(range(4))
+    while True:
         async with pool.acquire() as conn:
             transaction = conn.transaction(isolation="serializable")
             await transaction.start()
@@ -163,7 +165,7 @@ async def try_around_the_work(pool: Any, work: Any) -> Any:
                 answer = await work(conn)
             except AGAIN:
                 await transaction.rollback()
-                if attempt == 4:
+                if next(attempts, None) is None:
                     raise
                 continue
             except BaseException:
@@ -174,15 +176,32 @@ async def try_around_the_work(pool: Any, work: Any) -> Any:
 
 
 async def _tried(pool: Any, work: Any, again: Any, most: int = 5, level: str = "serializable") -> Any:
-    for attempt in range(1, most + 1):
+    attempts = iter(range(1, most))
+    while True:
         try:
             async with pool.acquire() as conn, conn.transaction(isolation=level):
-                answer = await work(conn)
-            return answer
+                return await work(conn)
         except again:
-            if attempt == most:
+            if next(attempts, None) is None:
                 raise
             await asyncio.sleep(0.001)
+
+
+async def by_hand(pool: Any, work: Any) -> Any:
+    attempts = iter(range(4))
+    while True:
+        conn = await pool.acquire()
+        try:
+            transaction = conn.transaction(isolation="serializable")
+            await transaction.start()
+            answer = await work(conn)
+            await transaction.commit()
+            return answer
+        except AGAIN:
+            if next(attempts, None) is None:
+                raise
+        finally:
+            await pool.release(conn)        # which rolls back
 
 
 async def at_a_lower_level(pool: Any, work: Any) -> Any:
@@ -230,4 +249,5 @@ MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (2, None, lock_the_number_of_the_seat),
     (2, None, retry_what_does_not_fit),
     (3, "anything", whatever_it_is),
+    (3, None, by_hand),
 )
