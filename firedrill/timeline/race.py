@@ -29,7 +29,7 @@ class Step:
     number: int                 # in the order of sending, from 1
     who: str
     statement: str
-    answer: str = ""            # the command's tag, the value, the rows or the error; "" while there is none
+    answer: str = ""            # the command's tag, the value, the rows or the error's class; "" while there is none
     failed: bool = False
     after: int | None = None    # the step that was sent last when the answer came: its own, or the one that it waited for
 
@@ -100,8 +100,7 @@ def _listening(method: str, original: Callable[..., Any]) -> Callable[..., Any]:
             answer = await original(connection, query, *args, **options)
         except BaseException as error:
             step.failed = True
-            step.answer = ": ".join(filter(None, (getattr(error, "sqlstate", None) or type(error).__name__,
-                                                  str(error).partition("\n")[0])))
+            step.answer = " ".join(filter(None, (getattr(error, "sqlstate", None), type(error).__name__)))
             raise
         else:
             step.answer = answer if method == "execute" else _short(answer)
