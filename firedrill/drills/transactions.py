@@ -288,7 +288,8 @@ async def _dies_in_commit(exam: Examination, stack: Stack, look: Any, amount: in
 
 def _paid(work: _Work, outcome: Outcome, rows: int) -> str:
     calls = "1 attempt" if work.calls == 1 else f"{work.calls} attempts"
-    return f"{calls}, paid {rows} times, {_order(outcome)}"
+    paid = ("never", "once", "twice")[rows] if rows < 3 else f"{rows} times"
+    return f"{calls}, paid {paid}, {_order(outcome)}"
 
 
 async def _until_waiting(stack: Stack, task: asyncio.Future[Any]) -> None:
