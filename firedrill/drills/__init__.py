@@ -20,6 +20,7 @@ from . import (
     progress,
     savepoints,
     timeouts_and_cancellation,
+    transactions,
 )
 from .drill import Drill, Report, Task
 
@@ -33,6 +34,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     json_and_codecs,
     parameters,
     bulk_loading,
+    transactions,
     savepoints,
     prepared_statements,
     pool_modes,

@@ -1,0 +1,253 @@
+"""Wrong fixes for exercise 08, and other right ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+ORDER = "insert into orders (customer_id, total_cents, basket) values ($1, $2, '[]') returning id"
+REDEEM = "insert into redeemed (code, order_id) values ($1, $2)"
+
+
+async def catch_it_more_precisely(conn: Any, customer: int, cents: int, code: str) -> Any:
+    async with conn.transaction():
+        order = await conn.fetchval(ORDER, customer, cents)
+        redeemed = True
+        try:
+            await conn.execute(REDEEM, code, order)
+        except asyncpg.UniqueViolationError:
+            redeemed = False
+    return order, redeemed
+
+
+async def store_it_again_in_the_block(conn: Any, customer: int, cents: int, code: str) -> Any:
+    async with conn.transaction():
+        try:
+            order = await conn.fetchval(ORDER, customer, cents)
+            await conn.execute(REDEEM, code, order)
+        except asyncpg.UniqueViolationError:
+            return await conn.fetchval(ORDER, customer, cents), False
+    return order, True
+
+
+async def without_a_transaction(conn: Any, customer: int, cents: int, code: str) -> Any:
+    order = await conn.fetchval(ORDER, customer, cents)
+    try:
+        await conn.execute(REDEEM, code, order)
+    except asyncpg.UniqueViolationError:
+        return order, False
+    return order, True
+
+
+async def ask_first(conn: Any, customer: int, cents: int, code: str) -> Any:
+    async with conn.transaction():
+        order = await conn.fetchval(ORDER, customer, cents)
+        if await conn.fetchval("select exists (select from redeemed where code = $1)", code):
+            return order, False
+        await conn.execute(REDEEM, code, order)
+    return order, True
+
+
+async def with_a_savepoint(conn: Any, customer: int, cents: int, code: str) -> Any:
+    async with conn.transaction():
+        order = await conn.fetchval(ORDER, customer, cents)
+        try:
+            async with conn.transaction():
+                await conn.execute(REDEEM, code, order)
+        except asyncpg.UniqueViolationError:
+            return order, False
+    return order, True
+
+
+SOLD = "update seats set status = 'sold' where id = $1"
+BASKET = """insert into orders (customer_id, total_cents, basket)
+            values ($1, $2, jsonb_build_object('seat', $3::int)) returning id"""
+PAY = "insert into payments (order_id, amount_cents, method) values ($1, $2, 'card')"
+
+
+async def _sell(conn: Any, seat: int, customer: int, lock: str = "") -> Any:
+    row = await conn.fetchrow(f"select status, price_cents from seats where id = $1{lock}", seat)
+    if row["status"] != "free":
+        return None
+    order = await conn.fetchval(BASKET, customer, row["price_cents"], seat)
+    await conn.execute(SOLD, seat)
+    await conn.execute(PAY, order, row["price_cents"])
+    return order
+
+
+async def look_twice(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn:
+        if await conn.fetchval("select status from seats where id = $1", seat) != "free":
+            return None
+        async with conn.transaction():
+            return await _sell(conn, seat, customer)
+
+
+in_this_process = asyncio.Lock()
+
+
+async def lock_in_this_process(pool: Any, seat: int, customer: int) -> Any:
+    async with in_this_process, pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        return await _sell(conn, seat, customer)
+
+
+async def lock_the_table(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        await conn.execute("lock table seats in exclusive mode")
+        return await _sell(conn, seat, customer)
+
+
+async def lock_the_whole_table(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        await conn.execute("lock table seats")
+        return await _sell(conn, seat, customer)
+
+
+async def raise_the_level(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="serializable"):
+        return await _sell(conn, seat, customer)
+
+
+async def raise_it_a_little(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
+        return await _sell(conn, seat, customer)
+
+
+async def lock_the_row_at_the_default_level(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction():
+        return await _sell(conn, seat, customer, " for update")
+
+
+async def lock_the_row(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        return await _sell(conn, seat, customer, " for update")
+
+
+async def lock_the_number_of_the_seat(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        await conn.execute("select pg_advisory_xact_lock($1)", seat)
+        return await _sell(conn, seat, customer, " for update")
+
+
+async def retry_what_does_not_fit(pool: Any, seat: int, customer: int) -> Any:
+    while True:
+        try:
+            return await raise_the_level(pool, seat, customer)
+        except asyncpg.SerializationError:
+            await asyncio.sleep(0.002)
+
+
+AGAIN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+
+async def retry_inside(pool: Any, work: Any) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="serializable"):
+        attempts = iter(range(4))
+        while True:
+            try:
+                return await work(conn)
+            except AGAIN:
+                if next(attempts, None) is None:
+                    raise
+                await asyncio.sleep(0.01)
+
+
+async def try_around_the_work(pool: Any, work: Any) -> Any:
+    attempts = iter(range(4))
+    while True:
+        async with pool.acquire() as conn:
+            transaction = conn.transaction(isolation="serializable")
+            await transaction.start()
+            try:
+                answer = await work(conn)
+            except AGAIN:
+                await transaction.rollback()
+                if next(attempts, None) is None:
+                    raise
+                continue
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+            return answer
+
+
+async def _tried(pool: Any, work: Any, again: Any, most: int = 5, level: str = "serializable") -> Any:
+    attempts = iter(range(1, most))
+    while True:
+        try:
+            async with pool.acquire() as conn, conn.transaction(isolation=level):
+                return await work(conn)
+        except again:
+            if next(attempts, None) is None:
+                raise
+            await asyncio.sleep(0.001)
+
+
+async def by_hand(pool: Any, work: Any) -> Any:
+    attempts = iter(range(4))
+    while True:
+        conn = await pool.acquire()
+        try:
+            transaction = conn.transaction(isolation="serializable")
+            await transaction.start()
+            answer = await work(conn)
+            await transaction.commit()
+            return answer
+        except AGAIN:
+            if next(attempts, None) is None:
+                raise
+        finally:
+            await pool.release(conn)        # which rolls back
+
+
+async def at_a_lower_level(pool: Any, work: Any) -> Any:
+    return await _tried(pool, work, AGAIN, level="repeatable_read")
+
+
+async def without_end(pool: Any, work: Any) -> Any:
+    return await _tried(pool, work, AGAIN, most=1_000_000)
+
+
+async def whatever_postgres_says(pool: Any, work: Any) -> Any:
+    return await _tried(pool, work, asyncpg.PostgresError)
+
+
+async def whatever_it_is(pool: Any, work: Any) -> Any:
+    return await _tried(pool, work, Exception)
+
+
+async def broken_connections_too(pool: Any, work: Any) -> Any:
+    return await _tried(pool, work, (*AGAIN, asyncpg.ConnectionDoesNotExistError, OSError))
+
+
+TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (1, "goes on"): catch_it_more_precisely,
+    (1, "aborted block"): store_it_again_in_the_block,
+    (1, "no transaction"): without_a_transaction,
+    (1, "asks first"): ask_first,
+    (2, "looks first"): look_twice,
+    (2, "this process"): lock_in_this_process,
+    (2, "lock table"): lock_the_table,
+    (2, "level alone"): raise_the_level,
+    (3, "aborted block"): retry_inside,
+    (3, "commit"): try_around_the_work,
+    (3, "lower level"): at_a_lower_level,
+    (3, "no end"): without_end,
+    (3, "anything"): whatever_postgres_says,
+    (3, "twice"): broken_connections_too,
+}
+MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, None, with_a_savepoint),
+    (2, "lock table", lock_the_whole_table),
+    (2, "level alone", raise_it_a_little),
+    (2, "level alone", lock_the_row_at_the_default_level),
+    (2, None, lock_the_row),
+    (2, None, lock_the_number_of_the_seat),
+    (2, None, retry_what_does_not_fit),
+    (3, "anything", whatever_it_is),
+    (3, None, by_hand),
+)
