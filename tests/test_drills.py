@@ -77,7 +77,7 @@ class OfADrill:
             self, number: int, trap: str | None, code: Callable[..., Any]) -> None:
         report = asyncio.run(self.drill[number].check(code))
         progress.forget(self.drill.name)
-        assert report.status == ("failed" if trap else "passed"), report
+        assert report.status == ("passed" if trap is None else "failed"), report
         assert report.traps == ((trap,) if trap else ()), report
 
     def test_a_task_has_three_hints_and_two_traps(self, task: Task) -> None:

@@ -116,6 +116,7 @@ async def _beside(exam: Examination, postgres: Server, request: Request, query: 
     async with _report(postgres, query) as ended:
         outcome = await exam.run(conn, limit=LIMIT)
         went_on = await ended()
+    left = None if conn.is_closed() or conn.is_in_transaction() else await conn.fetchval("show lock_timeout")
     await load.more(20)
     await load.end()
     exam.criterion("the migration came to its end", outcome.returned,
@@ -123,6 +124,9 @@ async def _beside(exam: Examination, postgres: Server, request: Request, query: 
     load.describe(exam)
     load.describe_time(exam)
     exam.criterion(f"{whose} came to its end", went_on, "undisturbed" if went_on else "somebody ended it")
+    if outcome.returned:
+        exam.criterion("the connection is as it was: no lock_timeout is left on it", left in (None, "0"),
+                       f"lock_timeout is {left}")
     if not went_on:
         exam.trap("killed")
     if isinstance(outcome.error, asyncpg.InFailedSQLTransactionError):
@@ -221,32 +225,44 @@ async def _index(exam: Examination) -> None:
 
 # Task 3: a column gets another name
 
+THINGS = """
+    select (select count(*) from pg_trigger where not tgisinternal)
+        + (select count(*) from pg_proc where pronamespace = 'public'::regnamespace)
+        + (select count(*) from pg_constraint where conrelid = 'payments'::regclass and contype = 'c')"""
+
+UNCORRECTED = "the amount of before its correction"
+
+
 class Version:
-    """Of the application: it knows the column by one name, writes payments, and reads its own and the other version's."""
+    """Of the application: it knows the column by one name, writes and corrects payments, and reads those of both versions."""
 
-    written: dict[int, int]     # the amount by the payment's id, of both versions
-
-    def __init__(self, column: str, written: dict[int, int], wrong: Counter[str]) -> None:
-        self.column, self.written, self.wrong = column, written, wrong
+    def __init__(self, column: str, written: dict[int, tuple[int, ...]], wrong: Counter[str]) -> None:
+        self.column, self.wrong = column, wrong
+        self.written = written      # by the payment's id the amounts that it may have now: two while it is being corrected
         self.load = Load()
 
     async def request(self, conn: Any, number: int) -> None:
-        amount = 1000 + len(self.written)
+        amount = 1000 + 2 * len(self.written)
         payment = await conn.fetchval(f"insert into payments (order_id, {self.column}, method) values ($1, $2, 'card') "
                                       "returning id", 1 + number, amount)
-        self.written[payment] = amount
-        of_others = [*self.written][-4:]
-        for one in {payment, *of_others}:
+        self.written[payment] = amount, amount + 1
+        await conn.execute(f"update payments set {self.column} = $2 where id = $1", payment, amount + 1)
+        self.written[payment] = (amount + 1,)
+        for one in {payment, *[*self.written][-4:]}:
+            before = self.written[one]
             found = await conn.fetchval(f"select {self.column} from payments where id = $1", one)
-            if found != self.written[one]:
-                self.wrong["no amount" if found is None else "another amount"] += 1
+            if found not in before + self.written[one]:
+                uncorrected = found == self.written[one][-1] - 1
+                self.wrong["no amount" if found is None else UNCORRECTED if uncorrected else "another amount"] += 1
 
 
 async def _rename(exam: Examination) -> None:
     with servers.open() as stack:
         look = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
         paid = await look.fetchval("select sum(amount_cents) from payments")
-        written: dict[int, int] = {}
+        written: dict[int, tuple[int, ...]] = {}
+        things = await look.fetchval(THINGS)
+        last = await look.fetchval("select max(id) from payments")
         wrong: Counter[str] = Counter()
         old, new = Version("amount_cents", written, wrong), Version("paid_cents", written, wrong)
         deployed: list[str] = []
@@ -282,18 +298,28 @@ async def _rename(exam: Examination) -> None:
         there = "paid_cents" in columns and "amount_cents" not in columns
         exam.criterion("payments has paid_cents, and amount_cents no more", there, ", ".join(sorted(columns)))
         if there:
-            expected = paid + sum(written.values())
+            expected = paid + sum(amounts[-1] for amounts in written.values())
             total = await look.fetchval("select sum(paid_cents) from payments")
             exam.criterion("not a cent is lost", total == expected, "all there" if total == expected else
                            f"{abs(expected - (total or 0))} cents are missing or too many")
+            empty = await look.fetchval("select count(*) from payments where paid_cents is null and id <= $1", last)
             exam.criterion("paid_cents is NOT NULL, as amount_cents was", columns["paid_cents"] == "NO",
                            "NOT NULL" if columns["paid_cents"] == "NO" else "it may be NULL")
-        left = await look.fetchval("select count(*) from pg_trigger where not tgisinternal and tgrelid = 'payments'::regclass")
-        exam.criterion("no trigger is left behind", not left, "none" if not left else f"{left} left")
-        _rename_traps(exam, old, new, wrong, there and total != expected, deployed)
+            checked = await look.fetchval("select count(*) from pg_constraint where conrelid = 'payments'::regclass "
+                                          "and pg_get_constraintdef(oid) ~ 'paid_cents > 0' and convalidated")
+            exam.criterion("and it has the CHECK (… > 0) that amount_cents had", checked == 1,
+                           "valid" if checked else "there is none")
+        left = await look.fetchval(THINGS)
+        if there:
+            exam.criterion("nothing else is left of the migration: trigger, function, constraint", left <= things,
+                           "nothing" if left <= things else f"{left - things} left")
+        traps = (("unfilled", there and bool(empty) and not wrong), ("copied", there and total != expected))
+        _rename_traps(exam, old, new, wrong, outcome, [name for name, fallen in traps if fallen][:1])
+        if outcome.returned and not deployed and not old.load.errors:
+            exam.trap("not deployed")
 
 
-def _rename_traps(exam: Examination, old: Version, new: Version, wrong: Counter[str], lost: bool, deployed: list[str]) -> None:
+def _rename_traps(exam: Examination, old: Version, new: Version, wrong: Counter[str], outcome: Outcome, lost: list[str]) -> None:
     unknown = public_name(asyncpg.UndefinedColumnError)
     refused = public_name(asyncpg.NotNullViolationError)
     if old.load.errors[unknown]:
@@ -302,12 +328,14 @@ def _rename_traps(exam: Examination, old: Version, new: Version, wrong: Counter[
         exam.trap("too late")
     elif old.load.errors[refused] or new.load.errors[refused]:
         exam.trap("refused")
+    elif isinstance(outcome.error, asyncpg.NotNullViolationError | asyncpg.CheckViolationError):
+        exam.trap("copied")
+    elif lost == ["unfilled"]:
+        exam.trap("unfilled")
     elif wrong:
-        exam.trap("apart")
+        exam.trap("updates" if set(wrong) == {UNCORRECTED} else "apart")
     elif lost:
         exam.trap("copied")
-    if not deployed and not old.load.errors:
-        exam.trap("not deployed")
 
 
 DRILL = Drill(NAME, "Exercise 12: migrations while the shop sells", (
@@ -346,14 +374,17 @@ DRILL = Drill(NAME, "Exercise 12: migrations while the shop sells", (
     Task(3, "a column gets another name", _rename, drill=NAME, hints=(
         "Write down which statements the old version sends, which the new one, and when both do so.",
         "While both run, both columns have to be there, and each write to one has to reach the other. Expand, deploy, contract.",
-        "Add paid_cents; a BEFORE INSERT OR UPDATE trigger that fills whichever column is missing; fill the old rows; SET NOT "
-        "NULL; `await deploy()`; then drop trigger, function, and amount_cents.",
+        "Add paid_cents with its CHECK; a BEFORE INSERT OR UPDATE trigger that gives both columns the amount that was written, "
+        "for an update the one that was changed; fill the old rows; SET NOT NULL; `await deploy()`; then drop trigger, "
+        "function, and amount_cents.",
     ), traps={
         "at once": "The old version was still running when its column was gone.",
         "too late": "The new version was started before its column was there.",
         "refused": "One version's rows were refused: a column that it does not know may not be NULL.",
         "apart": "Both columns are there, and each version sees what it wrote itself only.",
         "copied": "Payments are missing in the new column: they were written between the copying and what keeps the two alike.",
+        "updates": "A payment was corrected under one name and not under the other. Which of the two did an UPDATE change?",
+        "unfilled": "The payments of before have no amount in the new column: nothing has filled it.",
         "not deployed": "All is as before: the new version was never started. The migration has to call deploy().",
     }),
 ))

@@ -61,6 +61,8 @@ def check() -> None:
 
 
 class Container(Server):
+    try_again = 0.03        # each attempt goes through the engine's proxy, a process too
+
     def __init__(self, name: str, port: int, database: str, password: str, container: str) -> None:
         super().__init__(name, port, database, password)
         self.container = container
@@ -105,7 +107,8 @@ class DockerStack(Stack):
     address = ("postgres", 5432)
 
     def __init__(self) -> None:
-        check()
+        if not shutil.which("docker"):
+            check()
         # The containers' users read these files. PostgreSQL passes over a script that it cannot read, without a word.
         closed = [path for path in sorted((REPOSITORY / "docker").rglob("*")) if not path.stat().st_mode & stat.S_IROTH]
         if closed:
@@ -127,9 +130,13 @@ class DockerStack(Stack):
         shutil.copyfile(REPOSITORY / "docker/pgbouncer/pgbouncer.ini", settings)
         settings.chmod(0o644)                           # for the container's user; it holds no password
         # Fixed ports: with "127.0.0.1::5432" a container would get another one each time that it starts.
-        docker("compose", "--project-name", self.project, "--progress=quiet", "up", "--detach",
-               FIREDRILL_POSTGRES_PORT=str(postgres), FIREDRILL_PGBOUNCER_PORT=str(pgbouncer), FIREDRILL_PASSWORD=password,
-               FIREDRILL_NO_HEALTHCHECK="true", FIREDRILL_PGBOUNCER_SETTINGS=str(settings))
+        try:
+            docker("compose", "--project-name", self.project, "--progress=quiet", "up", "--detach",
+                   FIREDRILL_POSTGRES_PORT=str(postgres), FIREDRILL_PGBOUNCER_PORT=str(pgbouncer), FIREDRILL_PASSWORD=password,
+                   FIREDRILL_NO_HEALTHCHECK="true", FIREDRILL_PGBOUNCER_SETTINGS=str(settings))
+        except Unavailable:
+            check()         # what is missing, in fewer words
+            raise
         self.postgres = Container("PostgreSQL", postgres, DATABASE, password, f"{self.project}-postgres-1")
         self.pgbouncer = Container("PgBouncer", pgbouncer, POOL_MODES[0], password, f"{self.project}-pgbouncer-1")
         for server in (self.postgres, self.pgbouncer):

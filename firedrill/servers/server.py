@@ -18,6 +18,8 @@ DATABASE = ROLE = "encore"
 SUPERUSER = "postgres"
 POOL_MODES = ("session", "transaction", "statement")    # also the names of PgBouncer's databases
 
+LOOK = 0.25         # seconds between two looks at a server that starts: for a container each takes a process of its own
+
 Status = Literal["running", "paused", "stopped"]
 
 
@@ -25,6 +27,7 @@ class Server(ABC):
     """Every operation may be repeated, and returns when it has come about. Port and data outlive a restart."""
 
     host = "127.0.0.1"
+    try_again = 0.003       # seconds between two attempts to reach a server that starts
 
     def __init__(self, name: str, port: int, database: str, password: str) -> None:
         self.name, self.port, self.database, self.password = name, port, database, password
@@ -76,10 +79,13 @@ class Server(ABC):
         elif self.status == "stopped":
             self._start()
         deadline = time.monotonic() + timeout
+        look = time.monotonic() + LOOK
         while not self.answers():
-            if self.status == "stopped" or time.monotonic() > deadline:
-                raise Unavailable(f"{self.name} did not start. Its log ends with:\n{self.log().strip()[-1500:]}")
-            time.sleep(0.003)
+            if (now := time.monotonic()) > look:
+                if self.status == "stopped" or now > deadline:
+                    raise Unavailable(f"{self.name} did not start. Its log ends with:\n{self.log().strip()[-1500:]}")
+                look = now + LOOK
+            time.sleep(self.try_again)
 
     def stop(self) -> None:
         """As an administrator does: clients are disconnected, data is saved."""

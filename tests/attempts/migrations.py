@@ -142,8 +142,14 @@ Deploy = Callable[[], Awaitable[None]]
 BOTH = """
     create function both_amounts() returns trigger language plpgsql as $$
     begin
-        new.paid_cents := coalesce(new.paid_cents, new.amount_cents);
-        new.amount_cents := coalesce(new.amount_cents, new.paid_cents);
+        if tg_op = 'INSERT' then
+            new.paid_cents := coalesce(new.paid_cents, new.amount_cents);
+            new.amount_cents := new.paid_cents;
+        elsif new.paid_cents is distinct from old.paid_cents then
+            new.amount_cents := new.paid_cents;
+        else
+            new.paid_cents := new.amount_cents;
+        end if;
         return new;
     end $$;
     create trigger both_amounts before insert or update on payments for each row execute function both_amounts()"""
@@ -193,6 +199,64 @@ async def a_default_of_nothing(conn: Any, deploy: Deploy) -> None:
     await conn.execute(END)
 
 
+COLUMN = "alter table payments add column paid_cents int check (paid_cents > 0)"
+NOT_NULL = "alter table payments alter column paid_cents set not null"
+
+
+async def whichever_is_missing(conn: Any, deploy: Deploy) -> None:
+    await conn.execute(f"""
+        {COLUMN};
+        create function both_amounts() returns trigger language plpgsql as $$
+        begin
+            new.paid_cents := coalesce(new.paid_cents, new.amount_cents);
+            new.amount_cents := coalesce(new.amount_cents, new.paid_cents);
+            return new;
+        end $$;
+        create trigger both_amounts before insert or update on payments for each row execute function both_amounts()""")
+    await conn.execute(f"update payments set paid_cents = amount_cents; {NOT_NULL}")
+    await deploy()
+    await conn.execute(END)
+
+
+async def what_was_there_before_stays_empty(conn: Any, deploy: Deploy) -> None:
+    await conn.execute(f"{COLUMN}; {BOTH}")
+    await deploy()
+    await conn.execute(END)
+
+
+async def without_its_check(conn: Any, deploy: Deploy) -> None:
+    await conn.execute(f"alter table payments add column paid_cents int; {BOTH}")
+    await conn.execute(f"update payments set paid_cents = amount_cents; {NOT_NULL}")
+    await deploy()
+    await conn.execute(END)
+
+
+async def the_function_stays(conn: Any, deploy: Deploy) -> None:
+    await conn.execute(f"{COLUMN}; {BOTH}")
+    await conn.execute(f"update payments set paid_cents = amount_cents; {NOT_NULL}")
+    await deploy()
+    await conn.execute("drop trigger both_amounts on payments; alter table payments drop column amount_cents")
+
+
+async def limit_that_stays(conn: Any) -> None:
+    await conn.execute("set lock_timeout = '50ms'")
+    for _ in range(100):
+        try:
+            await conn.execute(ZONE)
+            return
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(0.05)
+
+
+async def fill_and_forbid_without_a_trigger(conn: Any, deploy: Deploy) -> None:
+    await conn.execute(f"{COLUMN}; update payments set paid_cents = amount_cents; select pg_sleep(0.05)")
+    written = await conn.fetchval("select count(*) from payments")
+    while await conn.fetchval("select count(*) from payments") < written + 10:
+        await asyncio.sleep(0.01)
+    await conn.execute(NOT_NULL)
+    await deploy()
+
+
 async def copy_then_add_the_trigger(conn: Any, deploy: Deploy) -> None:
     await conn.execute("alter table payments add column paid_cents int")
     await conn.execute("update payments set paid_cents = amount_cents")
@@ -227,8 +291,11 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "refused"): copy_and_forbid_null,
     (3, "apart"): two_columns,
     (3, "copied"): copy_then_add_the_trigger,
+    (3, "updates"): whichever_is_missing,
+    (3, "unfilled"): what_was_there_before_stays_empty,
     (3, "not deployed"): without_a_deployment,
 }
+# A trap, "" for a failure without one, None for a right answer.
 MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "queue", lock_the_table_first),
     (1, "gave up", limit_on_the_client),
@@ -238,4 +305,8 @@ MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (2, "transaction", all_in_one),
     (3, "at once", drop_before_the_deployment),
     (3, "apart", a_default_of_nothing),
+    (1, "", limit_that_stays),
+    (3, "", without_its_check),
+    (3, "", the_function_stays),
+    (3, "copied", fill_and_forbid_without_a_trigger),
 )
