@@ -82,6 +82,10 @@ async def _copied(exam: Examination) -> None:
         by_copy = "CopyData" in messages and messages.count("Bind") < COPY_TRIPS and trips <= COPY_TRIPS
         exam.criterion(f"by COPY, in at most {COPY_TRIPS} round trips", by_copy,
                        "it is" if by_copy else f"{trips} round trips, {'with' if 'CopyData' in messages else 'without'} COPY")
+        if not conn.is_closed():
+            tables = await conn.fetchval(
+                "select count(*) from pg_class where relnamespace = pg_my_temp_schema() and relkind = 'r'")
+            exam.criterion("no temporary table is left on the session", not tables, f"{tables} left")
         kept = await _codec_is_kept(exam, conn)
         atomic = await _bad_seat(exam, conn, look) if outcome.returned and not conn.is_closed() else True
         exam.criterion("the connection can be used afterwards", *await usable(conn))
@@ -243,16 +247,17 @@ DRILL = Drill(NAME, "Exercise 07: a file, seats with options, and a price list",
         "What does executemany() do with the good rows when one is bad? And who knows what a status, and what jsonb, is?",
         "All fields go as text into a temporary table, with the numbers of their lines. There PostgreSQL can be asked about each "
         "row, before any of them goes on into the table.",
-        "csv.reader(…, delimiter=\";\") and its line_num; COPY into text columns; a `case` with pg_input_is_valid(status, "
-        "'seat_status') and (options, 'jsonb') for the reason; insert … select distinct on (label) … on conflict do nothing "
-        "returning label, and all lines that are not among these come back.",
+        "csv.reader([line], delimiter=\";\") for each line, with its number; COPY into text columns; a `case` with "
+        "pg_input_is_valid(status, 'seat_status') and (options, 'jsonb') for the reason; insert … select distinct on "
+        "(label) … on conflict do nothing returning label, and all lines that are not among these come back.",
     ), traps={
         "nothing": "One bad row, and no row is stored: what is sent in one piece is stored in one piece.",
         "half": "The rows before the first bad one are stored, and the others are not. The next try meets those.",
         "aborted": "After the first error of a transaction, all its statements are refused: good rows came back as bad ones, and "
                    "what was stored before is gone.",
         "hidden": "The good rows are there. Of a row whose label is taken, nobody is told: it was skipped in silence.",
-        "accepted": "Bad rows are stored: a value was bent until it fitted.",
+        "accepted": "Bad rows are stored: a value that the file may not hold was taken as it is, or bent until it fitted.",
+        "swallowed": "A quotation mark that is never closed has taken all that follows it into one field.",
         "lines": "The right rows, and the wrong numbers: whoever looks at these lines of the file finds good rows.",
         "Python": "Python took a value for good that PostgreSQL refuses, and all others were lost with it.",
         "row by row": "All is right, and the server was asked about each row. With 20,000 of them that is minutes.",

@@ -18,6 +18,12 @@ Row = tuple[str, int, str, str]
 
 
 def fields_of(file: bytes) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(file.decode("utf-8-sig").split("\r\n"), 1):
+        if line and number > 1:
+            yield number, next(csv.reader([line], delimiter=";"))
+
+
+def fields_of_the_whole_file(file: bytes) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(file.decode("utf-8-sig"), newline=""), delimiter=";")
     next(reader)
     for fields in reader:
@@ -42,9 +48,11 @@ def checked(fields: list[str]) -> Row:
     return label, cents, status, options
 
 
-def sorted_out(file: bytes, check: Callable[[list[str]], Row] = checked) -> tuple[list[tuple[int, Row]], list[tuple[int, str]]]:
+def sorted_out(file: bytes, check: Callable[[list[str]], Row] = checked,
+               read: Callable[[bytes], Iterator[tuple[int, list[str]]]] = fields_of,
+               ) -> tuple[list[tuple[int, Row]], list[tuple[int, str]]]:
     good, bad = [], []
-    for line, fields in fields_of(file):
+    for line, fields in read(file):
         try:
             good.append((line, check(fields)))
         except (ValueError, ArithmeticError) as error:
@@ -245,6 +253,31 @@ async def in_two_parts(conn: Any, prices: Any) -> int:
     return await upsert(conn, last[:half // 3]) + await upsert(conn, last[half // 3:])
 
 
+async def checked_again_by_postgresql(conn: Any, file: bytes, read: Any = fields_of,
+                                      first: str = "drop table if exists pg_temp.s;") -> Any:
+    good, bad = sorted_out(file, read=read)
+    rows = [(line, *row) for line, row in good]
+    async with conn.transaction():
+        await conn.execute(f"""{first}
+            create temporary table s (line int, label text, price text, status text, options text) on commit drop""")
+        await conn.copy_records_to_table("s", records=[(line, label, str(cents), *rest) for line, label, cents, *rest in rows])
+        taken = await conn.fetch("""
+            insert into arena_seats select distinct on (label) label, price::int, status::seat_status, options::jsonb from s
+            where pg_input_is_valid(options, 'jsonb') and pg_input_is_valid(price, 'int') order by label, line
+            on conflict do nothing returning label""")
+    left = {row["label"] for row in taken}
+    for line, label, *_ in rows:
+        if label in left:
+            left.remove(label)
+        else:
+            bad.append((line, "refused"))
+    return sorted(bad)
+
+
+async def the_file_as_a_whole(conn: Any, file: bytes) -> Any:
+    return await checked_again_by_postgresql(conn, file, read=fields_of_the_whole_file)
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "nothing"): all_in_one,
     (1, "half"): until_the_first_bad_one,
@@ -254,6 +287,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "lines"): empty_lines_not_counted,
     (1, "Python"): judged_by_python,
     (1, "row by row"): each_in_a_savepoint,
+    (1, "swallowed"): the_file_as_a_whole,
     (2, "text"): only_the_status,
     (2, "twice"): bytes_and_dumps,
     (2, "null"): every_option_dumped,
@@ -275,24 +309,17 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 
 # Further right answers, and wrong fixes that look different.
 
-async def checked_again_by_postgresql(conn: Any, file: bytes) -> Any:
-    good, bad = sorted_out(file)
-    rows = [(line, *row) for line, row in good]
-    async with conn.transaction():
-        await conn.execute("""drop table if exists pg_temp.s;
-            create temporary table s (line int, label text, price text, status text, options text) on commit drop""")
-        await conn.copy_records_to_table("s", records=[(line, label, str(cents), *rest) for line, label, cents, *rest in rows])
-        taken = await conn.fetch("""
-            insert into arena_seats select distinct on (label) label, price::int, status::seat_status, options::jsonb from s
-            where pg_input_is_valid(options, 'jsonb') and pg_input_is_valid(price, 'int') order by label, line
-            on conflict do nothing returning label""")
-    left = {row["label"] for row in taken}
-    for line, label, *_ in rows:
-        if label in left:
-            left.remove(label)
-        else:
-            bad.append((line, "refused"))
-    return sorted(bad)
+async def a_table_until_the_commit(conn: Any, file: bytes) -> Any:
+    return await checked_again_by_postgresql(conn, file, first="")
+
+
+async def a_table_left_on_the_session(conn: Any, seats: Any) -> None:
+    await conn.execute("""drop table if exists pg_temp.c; create temporary table c (
+        label text, price_cents int, status seat_status, options text)""")
+    await conn.copy_records_to_table("c", records=[
+        (label, price, status.value, None if options is None else json.dumps(options))
+        for label, price, status, options in seats])
+    await conn.execute("insert into arena_seats select label, price_cents, status, options::jsonb from c")
 
 
 async def exits(conn: Any, file: bytes) -> Any:
@@ -349,8 +376,11 @@ async def a_text_for_a_number(conn: Any, prices: Any) -> Any:
     return str(await upsert(conn, prices))
 
 
+# A trap, "" for a failure without one, None for a right answer.
 MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, checked_again_by_postgresql),
+    (1, "", a_table_until_the_commit),
+    (2, "", a_table_left_on_the_session),
     (2, None, a_codec_of_bytes),
     (2, None, as_csv),
     (2, "codec", a_decoder_that_raises),
