@@ -45,6 +45,8 @@ def _same(found: object, wanted: object) -> bool:
 # Task 1: a basket is a dict, everywhere
 
 BASKET = {"event": 5, "seats": ["A1", "A2"], "gift": False, "holder": "Zoë", "barcode": 2 ** 70, "note": None}
+# A voucher's code, and a note: documents that are strings, and look like a number and an object.
+STRING_DOCUMENTS = ["1E5", '{"event": 5}']
 STORED = "insert into orders (customer_id, total_cents, basket) values (1, 11700, $1) returning basket"
 
 
@@ -70,6 +72,8 @@ async def _baskets(exam: Examination) -> None:
             "a whole row": (_whole_row, BASKET),
             "a composite, both ways": (_ticket, BASKET),
             "COPY": (_copied, BASKET),
+            'the strings "1E5" and "{…}", as SQL has stored them': (_strings_of_sql, STRING_DOCUMENTS * 2),
+            "and as parameters: what SQL sees": (_strings_in_sql, [["string", text] * 2 for text in STRING_DOCUMENTS]),
         }
         seen: dict[str, Outcome] = {}
         for what, (use, wanted) in uses.items():
@@ -103,6 +107,10 @@ async def _baskets(exam: Examination) -> None:
         exam.trap("large")
     elif refused.returned:
         exam.trap("anything")
+    elif not right('the strings "1E5" and "{…}", as SQL has stored them'):
+        exam.trap("decoded")
+    elif not right("and as parameters: what SQL sees"):
+        exam.trap("as it is")
 
 
 async def _read_what_sql_wrote(conn: Any) -> Any:
@@ -130,11 +138,21 @@ async def _copied(conn: Any) -> Any:
     return await conn.fetchval("select basket from orders where total_cents = 9100")
 
 
+async def _strings_of_sql(conn: Any) -> Any:
+    return [await conn.fetchval(f"select to_{kind}($1::text)", text) for kind in ("jsonb", "json") for text in STRING_DOCUMENTS]
+
+
+async def _strings_in_sql(conn: Any) -> Any:
+    return [list(await conn.fetchrow("""
+        select jsonb_typeof($1::jsonb), $1::jsonb #>> '{}', json_typeof($2::json), $2::json #>> '{}'""", text, text))
+        for text in STRING_DOCUMENTS]
+
+
 # Task 2: a status is a member of SeatStatus
 
 class SeatStatus(enum.Enum):
     FREE = "free"
-    HELD = "held"
+    IN_A_BASKET = "held"        # a name from which nobody can guess the label
     SOLD = "sold"
 
 
@@ -183,7 +201,7 @@ async def _statuses(exam: Examination) -> None:
         conn.terminate()
         await admin.close()
     right = {what: seen[what].returned and _same(seen[what].value, wanted) for what, (_, wanted) in uses.items()}
-    if '"SeatStatus.' in str(seen["writing"]):
+    if any(f'"{name}' in str(seen["writing"]) for name in ("SeatStatus.", HELD.name, HELD.name.lower())):
         exam.trap("name")
     elif right["reading"] and not right["writing"]:
         exam.trap("reading only")
@@ -201,7 +219,8 @@ OBJECTS = {
     9: '{"event": 2, "barcode": 12345678901234567890123}',
     12: '{"event": 2, "holder": "Zoë", "gift": true}',
 }
-STRINGS = {20: "see order 12", 21: "1200", 22: "null", 23: "{not a basket", 24: '["A1"]'}
+STRINGS = {20: "see order 12", 21: "1200", 22: "null", 23: "{not a basket", 24: '["A1"]', 25: '"see order 12"',
+           26: json.dumps(OBJECTS[12])}
 CODEC: dict[str, Any] = {
     "encoder": lambda value: b"\x01" + json.dumps(value).encode(), "decoder": lambda data: json.loads(bytes(data)[1:]),
     "schema": "pg_catalog", "format": "binary",
@@ -274,15 +293,17 @@ DRILL = Drill(NAME, "Exercise 05: baskets, statuses, and what was encoded twice"
         "one type": "jsonb is right, and PostgreSQL's functions also answer with json, which is another type.",
         "twice": "There are strings in the database now: a basket was encoded twice, and SQL finds nothing in it.",
         "large": "An integer of more than 64 bits was refused. Bar codes have that many digits.",
-        "anything": "What is no JSON was stored all the same, as its text in Python's notation. Nobody can read that again.",
+        "anything": "What is no JSON was stored all the same, as something else. Nobody who reads it can tell what it was.",
+        "decoded": "Documents that are strings were read as what they look like. The code of that voucher is 1E5, and no number.",
+        "as it is": "A str went to PostgreSQL as if it were JSON already. A voucher's code became a number, a note an object.",
     }),
     Task(2, "a status is a member of SeatStatus", _statuses, drill=NAME, hints=(
-        "Print str(SeatStatus.HELD) and SeatStatus.HELD.value. Which of the two is a label of the type?",
+        "In register, print str(member), member.name and member.value of each member. Which is a label of the type?",
         "The encoder has to make the label of a member, and the decoder a member of the label. COPY and whole rows ask for "
         "bytes.",
         "format=\"binary\", encoder=lambda status: status.value.encode(), decoder=lambda data: SeatStatus(data.decode()).",
     ), traps={
-        "name": "PostgreSQL was given the name of the member in Python, with its class in front. The type has other labels.",
+        "name": "PostgreSQL was given the name of the member in Python. The type has other labels.",
         "reading only": "Members are read, and none can be written.",
         "writing only": "Members are written, and what is read is no member.",
         "text": "INSERT and UPDATE have their codec; COPY and whole rows ask for bytes, and there is no codec for these.",
@@ -297,7 +318,8 @@ DRILL = Drill(NAME, "Exercise 05: baskets, statuses, and what was encoded twice"
         "again": "The baskets were encoded once more: the codec makes JSON of what it is given, and it was given text.",
         "reading": "Python reads a dict now, and in the database there is still a string: SQL finds nothing in it.",
         "stopped": "The first string that is no JSON stopped it, and nothing was mended.",
-        "strings": "Strings that hold no object were changed: a voucher code is no number.",
+        "strings": "Strings that hold no object were changed: a voucher code is no number, and a string in a string is none of "
+                   "these baskets.",
         "numbers": "The baskets went through Python's float: a number is not what was stored.",
         "all": "Good baskets were written again, and whoever changes one at this moment waits for it.",
     }),

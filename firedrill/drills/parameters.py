@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import asyncpg
@@ -23,11 +23,11 @@ NAME = "06_parameters"
 
 # Task 2: what goes on sale on a visitor's day
 
-# Around the ends of a day of 25 hours and of one with 23, in Berlin.
+# Around the ends of a day of 25 hours and of one with 23, in Berlin. The later one of a day is stored first.
 NIGHT_SALES = """
     insert into events (title, venue, starts_at, on_sale_at)
     select title, 'Arena', '2027-06-01 20:00+02', on_sale_at::timestamptz
-    from (values ('First Minute', '2026-10-25 00:00+02'), ('Long Night', '2026-10-25 23:30+01'),
+    from (values ('Long Night', '2026-10-25 23:30+01'), ('First Minute', '2026-10-25 00:00+02'),
                  ('Next Midnight', '2026-10-26 00:00+01'), ('Short Night', '2027-03-28 23:30+02'),
                  ('Small Hours', '2027-03-29 00:30+02')) night (title, on_sale_at)"""
 DAYS = ((date(2026, 6, 1), "Europe/Berlin"), (date(2026, 5, 31), "Pacific/Honolulu"), (date(2026, 6, 1), "Pacific/Honolulu"),
@@ -60,6 +60,7 @@ async def _on_sale(exam: Examination) -> None:
     with servers.open() as stack:
         look = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
         await look.execute(NIGHT_SALES)
+        begins = {row["title"]: row["on_sale_at"] for row in await look.fetch("select title, on_sale_at from events")}
         right = [await _titles(look, day, zone) for day, zone in DAYS + CHANGING_DAYS]
         in_utc = [await _titles(look, day, "UTC") for day, _ in DAYS + CHANGING_DAYS]
         for process, posix in PROCESSES.items():
@@ -78,10 +79,14 @@ async def _on_sale(exam: Examination) -> None:
                 conn.terminate()
         here = answers["UTC", "UTC"]
         usual, changing = len(DAYS), len(CHANGING_DAYS)
-        good = sum(one == wanted for one, wanted in zip(here[:usual], right[:usual], strict=True))
+        same = [_sorted(one) == _sorted(wanted) for one, wanted in zip(here, right, strict=True)]
+        good = sum(same[:usual])
         exam.criterion("days in three zones", good == usual, f"{good} of {usual} are right")
-        turns = sum(one == wanted for one, wanted in zip(here[usual:], right[usual:], strict=True))
+        turns = sum(same[usual:])
         exam.criterion("the two days on which the clocks change", turns == changing, f"{turns} of {changing} are right")
+        mixed = [one for one, met in zip(here, same, strict=True)
+                 if met and [begins[title] for title in one] != sorted(begins[title] for title in one)]
+        exam.criterion("in the order of on_sale_at", not mixed, f"{mixed[0]} came back" if mixed else "they are")
         moved = [process for process in PROCESSES if answers[process, "UTC"] != here]
         exam.criterion("the same wherever the process is", not moved,
                        f"other events with TZ={moved[0]}" if moved else f"the same in {', '.join(PROCESSES)}")
@@ -104,11 +109,17 @@ async def _on_sale(exam: Examination) -> None:
         exam.trap("UTC")
     if any(left) and good == usual:
         exam.trap("left")
+    if mixed:
+        exam.trap("order")
 
 
 async def _titles(look: Any, day: date, zone: str) -> list[str]:
     return [row["title"] for row in await look.fetch("""
         select title from events where (on_sale_at at time zone $2)::date = $1 order by on_sale_at, id""", day, zone)]
+
+
+def _sorted(titles: Any) -> Any:
+    return sorted(map(repr, titles)) if isinstance(titles, list) else titles
 
 
 def _listed(value: Any) -> Any:
@@ -120,9 +131,12 @@ def _listed(value: Any) -> Any:
 # `float` of each of these, times 100, is a little less than a whole number.
 UNDER = ("19.99", "0.29", "8.20", "4.35", "64.10", "79.99")
 EXACT: tuple[tuple[Any, int], ...] = (
-    (Decimal("19.99"), 1999), ("19.99", 1999), (17, 1700), ("17", 1700), (Decimal("0.01"), 1), ("1234.5", 123450))
-INEXACT: tuple[Any, ...] = (0.019, 10.005, 0.1 + 0.2, Decimal("1.9") / 100, "17.005")
-NO_AMOUNTS: tuple[Any, ...] = ("", "five", "12,50", None, float("nan"), float("inf"), "Infinity", -5, "0", 30_000_000, "1e400")
+    (Decimal("19.99"), 1999), ("19.99", 1999), (17, 1700), ("17", 1700), (Decimal("0.01"), 1), ("1234.5", 123450),
+    (Decimal("1e1"), 1000), (" 5 ", 500), ("1_0.00", 1000), ("1e1", 1000))
+INEXACT: tuple[Any, ...] = (0.019, 10.005, 0.1 + 0.2, Decimal("1.9") / 100, "17.005",
+                             Decimal("19.9900000000000000000000000001"))       # Decimal computes with 28 digits
+NO_AMOUNTS: tuple[Any, ...] = ("", "five", "12,50", None, float("nan"), float("inf"), "Infinity", -5, "0", 30_000_000,
+                               "1e400", True)
 
 
 async def _charge(exam: Examination) -> None:
@@ -148,6 +162,8 @@ async def _charge(exam: Examination) -> None:
             exam.criterion(what, not off, said or f"{len(amounts)} of {len(amounts)} are right")
             return off
 
+        errors: list[BaseException | None] = []
+
         async def refused(what: str, amounts: Sequence[Any]) -> bool:
             """Whether something was stored."""
             wrong, kept = "", False
@@ -155,6 +171,7 @@ async def _charge(exam: Examination) -> None:
                 outcome = await exam.run(conn, 7, amount, limit=3)
                 found = await stored()
                 kept |= bool(found)
+                errors.append(outcome.error)
                 if found or not isinstance(outcome.error, ValueError):
                     wrong = wrong or f"{amount!r}: " + (f"{found} stored" if found else str(outcome))
                 if outcome.hung:
@@ -163,7 +180,8 @@ async def _charge(exam: Examination) -> None:
             return kept
 
         off = await right("amounts as Decimal, str and int", EXACT)
-        off_floats = await right("prices as float", [(float(price), int(price.replace(".", ""))) for price in UNDER])
+        floats = [(float(price), int(price.replace(".", ""))) for price in UNDER]
+        off_floats = await right("prices as float", floats)
         kept = await refused("amounts with a part of a cent: ValueError", INEXACT)
         await refused("what is no amount to pay: ValueError", NO_AMOUNTS)
         is_usable, said = await usable(conn)
@@ -185,8 +203,12 @@ async def _charge(exam: Examination) -> None:
                        "it goes on" if not aborted else f"{aborted} of {len(INEXACT + NO_AMOUNTS)} amounts aborted it")
     if off_floats and all(cents == -1 for cents in off_floats):
         exam.trap("cut")
+    elif not off and off_floats == [-cents for _, cents in floats]:     # nothing was stored
+        exam.trap("digits")
     elif not off and not off_floats and kept:
         exam.trap("rounded")
+    elif not off and any(isinstance(error, InvalidOperation) for error in errors):
+        exam.trap("class")
     if aborted and not off_floats and not kept:
         exam.trap("aborted")
 
@@ -197,14 +219,18 @@ DRILL = Drill(NAME, "Exercise 06: a search, a day, and a payment", (
         "A value goes in as $1, also a list (= any) and a pattern, in which some characters still have a meaning of their "
         "own. A part of the query is chosen by you, from a few that you know. And None is not the same as an empty list.",
         "Append each value to a list, and write its number into the condition. Venues: `venue = any($n)`. Put a backslash "
-        "before each of backslash, % and _ in the title. Compare sort and direction with what you allow. Numbers: int(). "
-        "DataError, which PostgreSQL's own complaints about values are, too, becomes ValueError.",
+        "before each of backslash, % and _ in the title. Compare statuses, sort and direction with what you allow. A price: "
+        "digits, then int(). What PostgreSQL itself refuses, as \\0 in a text, aborts a transaction: refuse it before. asyncpg's "
+        "DataError becomes ValueError.",
     ), traps={
         "by hand": "Quotes are doubled, and the prices have no quotes around them to get out of. Whoever writes values into "
                    "the query has to be right at each place.",
         "names": "The values are safe. What the visitor sorts by is still written into the query as it comes.",
         "refused": "O'Brien is a name, and finds nothing. A quote needs no refusal where it cannot do harm.",
         "patterns": "The text is a pattern to LIKE: % and _ find what the visitor did not type, and a backslash is lost.",
+        "prices": "What is no price was made one: int() reads signs and underscores, float() points and exponents, and a part "
+                  "of a cent is lost.",
+        "aborted": "Refused, but by PostgreSQL: the caller's transaction is aborted, and whatever it had done is lost.",
         "empty": "A list with nothing in it found everything, as if no list had been given.",
         "constant": "Sorted up, down, by title, by price: the same order each time. A value was sorted by, the same in each row.",
         "joined": "One venue is found, and of two venues none: their names have become one text.",
@@ -219,17 +245,21 @@ DRILL = Drill(NAME, "Exercise 06: a search, a day, and a payment", (
         "session": "The answer depends on the session's TimeZone. It is not the visitor's.",
         "24 hours": "Right on most days. On the two on which the clocks change, a day has 23 or 25 hours.",
         "UTC": "The same everywhere, and it is the day in UTC, not the visitor's.",
+        "order": "The events are right. They come in the order in which PostgreSQL happens to find them.",
         "left": "The answers are right, and the session keeps the visitor's TimeZone. Whoever uses the connection next has it.",
     }),
     Task(3, "a payment that loses no cent", _charge, drill=NAME, hints=(
         "Print 19.99 * 100. And what does asyncpg make of 1.9 for an int?",
         "Binary fractions cannot hold 19.99, Decimal can; str() of a float is the number that was meant. What is still no "
         "whole number of cents then has to be refused, before PostgreSQL is asked.",
-        "Decimal(str(amount)) * 100, with decimal's errors caught; refuse what is not finite, what differs from int() of it, and "
-        "what an int of PostgreSQL, or the table, cannot hold.",
+        "Decimal(str(amount)), with decimal's errors caught; refuse what is not finite, what differs from round(…, 2) of it "
+        "(arithmetic with Decimal rounds to 28 digits, a comparison does not), and what an int of PostgreSQL, or the table, "
+        "cannot hold.",
     ), traps={
         "cut": "A cent is missing: a float just below the whole number was cut off, and nothing was raised.",
         "rounded": "The prices are right. And amounts that nobody can pay, with a part of a cent, were rounded and stored.",
         "aborted": "Refused, but by PostgreSQL: the caller's transaction is aborted, and whatever it had done is lost.",
+        "digits": "Prices as float are refused: Decimal(amount) takes every digit of the float, and 19.99 has more than two.",
+        "class": "What is no number raises decimal's InvalidOperation, and that is no ValueError: the caller does not catch it.",
     }),
 ))

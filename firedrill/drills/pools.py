@@ -240,12 +240,13 @@ async def _shutdown(exam: Examination) -> None:
         look = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
 
         async def shut_down(scene: str, connections: int, patience: float, payments: int = 0, endless: bool = False,
-                            lost: bool = False) -> tuple[Outcome, int, int]:
+                            lost: bool = False, error: bool = False) -> tuple[Outcome, int, int]:
             """What came of it, how many payments had ended well by then, and how many sessions are left."""
             pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=1, max_size=connections,
                                              server_settings={"application_name": scene})
             kept = await pool.acquire() if lost else None
-            tasks = [asyncio.ensure_future(_pay(pool, number)) for number in range(1, payments + 1)]
+            tasks = [asyncio.ensure_future(_fails(pool))] if error else []     # first in the queue: the payments end later
+            tasks += [asyncio.ensure_future(_pay(pool, number)) for number in range(1, payments + 1)]
             tasks += [asyncio.ensure_future(_never_ends(pool))] if endless else []
             if tasks:
                 async def they_are_at_it() -> bool:
@@ -275,6 +276,11 @@ async def _shutdown(exam: Examination) -> None:
         exam.criterion("what they are told is true", new == paid, f"{new} new payments")
         exam.criterion("and then it is closed", queue.returned and queue.seconds < 2.5 and not left, _told(queue, 2.5, left))
 
+        beside, paid_beside, left = await shut_down("error", 1, 2.5, payments=2, error=True)
+        exam.criterion("one request ends with an error of its own, two pay after it: both have paid by then",
+                       beside.returned and paid_beside == 2 and not left,
+                       f"{paid_beside} of 2" + ("" if beside.returned and not left else f"; {_told(beside, 2.5, left)}"))
+
         lost, _, left = await shut_down("lost", 1, 0.6, lost=True)
         exam.criterion("a connection was never given back: closed when the patience ends",
                        lost.returned and 0.5 <= lost.seconds < 0.6 + GRACE and not left,
@@ -292,6 +298,8 @@ async def _shutdown(exam: Examination) -> None:
             exam.trap("cut")
         elif paid < 3:
             exam.trap("queue")
+        elif paid_beside < 2:
+            exam.trap("an error")
         elif quiet.seconds >= 1:
             exam.trap("sleeps")
         elif left_open:
@@ -303,6 +311,11 @@ async def _shutdown(exam: Examination) -> None:
 async def _pay(pool: Any, order: int) -> None:
     async with pool.acquire() as conn:
         await conn.execute(PAY, order)
+
+
+async def _fails(pool: Any) -> None:
+    async with pool.acquire() as conn:
+        await conn.execute("select 1 / 0")
 
 
 async def _never_ends(pool: Any) -> None:
@@ -356,7 +369,8 @@ DRILL = Drill(NAME, "Exercise 02: the pool of a ticket office", (
         "larger": "More connections were opened. The box office has two; the next rush takes three.",
         "longer": "The limit is larger. The customer waits longer for the same answer.",
         "at once": "It said \"busy\" without waiting, and a connection came back a moment later.",
-        "everything": "The limit covers the query, too: who had a connection and a slow query was told \"busy\".",
+        "everything": "The limit covers the query, too: who had a connection and a slow query was told \"busy\", or got a "
+                      "TimeoutError.",
         "leak": "Requests that failed did not give their connections back.",
         "release": "The seat is sold, and the customer was told something else: the limit of acquire() is also the limit of the "
                    "release.",
@@ -373,6 +387,8 @@ DRILL = Drill(NAME, "Exercise 02: the pool of a ticket office", (
                "an error.",
         "queue": "close() waits for connections that are out. The requests in the queue got a connection, and it was closed "
                  "under them, or they got none.",
+        "an error": "One request ended with an error of its own, and the others lost their connections for it: the first error "
+                    "ended the waiting for all.",
         "left": "The patience was over, and the pool was left as it was: its sessions are still open.",
         "sleeps": "It takes its whole patience even when nobody is there.",
         "twice": "The patience was spent twice: once on the requests, once more on close().",

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from .. import servers
+from ..expect import describe
 from ..servers.server import SUPERUSER
 from ..servers.stack import Stack
 from .attempt import Outcome
@@ -60,6 +61,12 @@ HOSTILE: dict[str, tuple[Any, ...]] = {
     "direction": ("desc, (select max(email) from customers)", "up"),
 }
 
+# Python reads some of these as numbers: int(float("49.99")), abs(int("-5")), int("5_000"), int("٥٠").
+NO_PRICES = ("49.99", "4500.99", "-5", "1e3", "5_000", " 5000", "٥٠", "2147483648")
+REFUSED: tuple[dict[str, Any], ...] = (
+    {"title": "Late\0Show"}, {"title": "Late Show \ud83c"}, {"venues": ["Arena\0"]}, {"venues": ["Arena \ud83c"]},
+    {"statuses": ["lost"]}, {"lowest": "five"}, {"highest": "2147483648"}, {"sort": "nothing"}, {"direction": "up"})
+
 
 async def examine(exam: Examination) -> None:
     with servers.open() as stack:
@@ -74,6 +81,8 @@ async def examine(exam: Examination) -> None:
         quotes, patterns, empty = [await search.right(group) for group in ("quotes", "patterns", "empty")]
         await search.sorts(look)
         harmless = {what: await search.hostile(what, texts) for what, texts in HOSTILE.items()}
+        prices = [await search.hostile(what, NO_PRICES, "texts that are no price") for what in ("lowest", "highest")]
+        aborted = await search.refused_in_a_transaction()
         unchanged = await look.fetchval("select min(price_cents) from seats") > 1
         exam.criterion("no price was changed", unchanged, "none" if unchanged else "all seats cost a cent")
         exam.criterion("the connection can be used afterwards", *await usable(search.conn))
@@ -83,6 +92,8 @@ async def examine(exam: Examination) -> None:
         exam.trap("by hand")
     if texts and numbers and not (harmless["sort"] and harmless["direction"]):
         exam.trap("names")
+    if numbers and not all(prices):
+        exam.trap("prices")
     if search.refuses_quotes:
         exam.trap("refused")
     if quotes and not patterns:
@@ -91,6 +102,8 @@ async def examine(exam: Examination) -> None:
         exam.trap("empty")
     if search.ignores_order:
         exam.trap("constant")
+    if aborted and not exam.fallen:
+        exam.trap("aborted")
 
 
 class _Search:
@@ -151,7 +164,7 @@ class _Search:
         self.exam.criterion("sorted by each of three columns, up and down", good == 6, f"{good} of 6 are sorted so")
         self.ignores_order = good < 6 and len(orders) == 1
 
-    async def hostile(self, what: str, texts: Sequence[Any]) -> bool:
+    async def hostile(self, what: str, texts: Sequence[Any], kind: str = "hostile or unknown values") -> bool:
         """No seat has such a title or venue; of all else, Encore knows the few that there are. True where nothing was found."""
         found_some, wrong = 0, ""
         for text in texts:
@@ -162,9 +175,32 @@ class _Search:
             if outcome.hung:
                 break
         nothing = "no seats, or ValueError" if what in ("title", "venues") else "ValueError"
-        self.exam.criterion(f"{what}: {len(texts)} hostile or unknown values", not found_some and not wrong,
+        self.exam.criterion(f"{what}: {len(texts)} {kind}", not found_some and not wrong,
                             f"{found_some} found seats" if found_some else wrong or nothing)
         return not found_some
+
+    async def refused_in_a_transaction(self) -> int:
+        """How many of the values aborted the caller's transaction."""
+        wrong, aborted = "", 0
+        for given in REFUSED:
+            conn = await asyncpg.connect(self.stack.postgres.dsn())
+            await conn.transaction().start()
+            outcome = await self.exam.run(conn, *{**NOTHING_ASKED, **given}.values(), limit=3)
+            if not isinstance(outcome.error, ValueError):
+                wrong = wrong or f"{given}: {outcome}"
+            try:
+                await conn.fetchval("select 1")
+            except asyncpg.InFailedSQLTransactionError:
+                aborted += 1
+            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                wrong = wrong or f"{given}: {describe(error)}"
+            conn.terminate()
+            if outcome.hung:
+                break
+        self.exam.criterion(f"{len(REFUSED)} values in the middle of the caller's transaction: ValueError, and that goes on",
+                            not aborted and not wrong,
+                            f"{aborted} of {len(REFUSED)} aborted it" if aborted else wrong or "it goes on")
+        return aborted
 
 
 def _seat(row: Any) -> tuple[Any, ...]:

@@ -54,6 +54,27 @@ async def default_is_str(conn: Any) -> None:
                               decoder=lambda data: json.loads(data[1:]), **BINARY)
 
 
+async def default_is_list(conn: Any) -> None:
+    await bytes_for_both(conn)
+    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(value, default=list).encode(),
+                              decoder=lambda data: json.loads(data[1:]), **BINARY)
+
+
+async def decode_until_no_string(conn: Any) -> None:
+    await bytes_for_both(conn)
+    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(value).encode(),
+                              decoder=lambda data: twice(data[1:]), **BINARY)
+
+
+async def strings_unencoded(conn: Any) -> None:
+    def encode(value: Any) -> bytes:
+        return (value if isinstance(value, str) else json.dumps(value)).encode()
+
+    await conn.set_type_codec("json", encoder=encode, decoder=json.loads, **BINARY)
+    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + encode(value),
+                              decoder=lambda data: json.loads(data[1:]), **BINARY)
+
+
 async def without_escapes(conn: Any) -> None:
     def encode(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False).encode()
@@ -70,6 +91,11 @@ async def name_of_the_member(conn: Any, status: Any) -> None:
 async def name_in_bytes(conn: Any, status: Any) -> None:
     await conn.set_type_codec("seat_status", format="binary", encoder=lambda member: str(member).encode(),
                               decoder=lambda data: status(data.decode()))
+
+
+async def name_in_lower_case(conn: Any, status: Any) -> None:
+    await conn.set_type_codec("seat_status", format="binary", encoder=lambda member: member.name.lower().encode(),
+                              decoder=lambda data: status[data.decode().upper()])
 
 
 async def decoder_only(conn: Any, status: Any) -> None:
@@ -125,6 +151,18 @@ async def cast_what_is_json(conn: Any) -> int:
         update orders set basket = (basket #>> '{}')::jsonb
         where jsonb_typeof(basket) = 'string' and (basket #>> '{}') is json""")
     return int(done.split()[-1])
+
+
+async def strip_in_a_loop(conn: Any) -> int:
+    mended = set()
+    while rows := await conn.fetch("""
+            update orders set basket = (basket #>> '{}')::jsonb
+            where jsonb_typeof(basket) = 'string'
+              and case when (basket #>> '{}') is json scalar then (basket #>> '{}')::jsonb #>> '{}' else basket #>> '{}' end
+                  is json object
+            returning id"""):
+        mended |= {row["id"] for row in rows}
+    return len(mended)
 
 
 async def through_python(conn: Any) -> int:
@@ -196,6 +234,8 @@ TRAPS = {
     (1, "twice"): encode_twice,
     (1, "large"): with_orjson,
     (1, "anything"): default_is_str,
+    (1, "decoded"): decode_until_no_string,
+    (1, "as it is"): strings_unencoded,
     (2, "name"): name_of_the_member,
     (2, "reading only"): decoder_only,
     (2, "writing only"): encoder_only,
@@ -210,7 +250,10 @@ TRAPS = {
 
 MORE = (
     (1, None, without_escapes),
+    (1, "anything", default_is_list),
     (2, "name", name_in_bytes),
+    (2, "name", name_in_lower_case),
+    (3, "strings", strip_in_a_loop),
     (3, None, the_text_itself),
 )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,17 +19,27 @@ def escaped(text: str) -> str:
     return re.sub(r"[\\%_]", r"\\\g<0>", text)
 
 
+def digits(text: str) -> int:
+    if not re.fullmatch("[0-9]+", text):
+        raise ValueError(f"no price: {text!r}")
+    return int(text)
+
+
 async def searched(conn: Any, given: tuple[Any, ...], *, pattern: Callable[[str], str] = escaped, order: str | None = None,
-                   check_names: bool = True) -> list[Any]:
+                   check_names: bool = True, check_values: bool = True, price: Callable[[str], Any] | None = None) -> list[Any]:
     """The right answer, but for what the wrong fixes change."""
     title, venues, statuses, lowest, highest, sort, direction = given
+    if check_values and ("\0" in "".join([title or "", *(venues or [])]) or {*(statuses or ())} - {"free", "held", "sold"}):
+        raise ValueError("no such title, venue or status")
+    price = price or digits
     if check_names and (sort not in ("title", "venue", "price_cents") or direction not in ("asc", "desc")):
         raise ValueError("unknown order")
     conditions, values = ["true"], []
     for condition, value in (
             ("title ilike ${}", None if title is None else f"%{pattern(title)}%"), ("venue = any(${})", venues),
-            ("status = any(${})", statuses), ("price_cents >= ${}", lowest and int(lowest)),
-            ("price_cents <= ${}", highest and int(highest))):
+            ("status = any(${})", statuses),
+            ("price_cents >= ${}", None if lowest is None else price(lowest)),
+            ("price_cents <= ${}", None if highest is None else price(highest))):
         if value is not None:
             values.append(value)
             conditions.append(condition.format(len(values)))
@@ -93,6 +104,33 @@ async def venues_as_one_text(conn: Any, title: Any, venues: Any, *given: Any) ->
     return await searched(conn, (title, None if venues is None else [",".join(venues)], *given))
 
 
+async def cents_cut_off(conn: Any, *given: Any) -> Any:
+    return await searched(conn, given, price=lambda text: int(float(text)))
+
+
+async def whatever_int_reads(conn: Any, *given: Any) -> Any:
+    return await searched(conn, given, price=int)
+
+
+async def without_a_sign(conn: Any, *given: Any) -> Any:
+    return await searched(conn, given, price=lambda text: abs(int(text)))
+
+
+async def refused_by_the_server(conn: Any, *given: Any) -> Any:
+    return await searched(conn, given, check_values=False)
+
+
+async def errors_as_they_come(conn: Any, title: Any, venues: Any, statuses: Any, *given: Any) -> Any:
+    if {*(statuses or ())} - {"free", "held", "sold"}:
+        raise ValueError("no such status")
+    try:
+        return await searched(conn, (title, venues, statuses, *given), check_values=False)
+    except ValueError as error:
+        if isinstance(error.__cause__, asyncpg.CharacterNotInRepertoireError):
+            raise error.__cause__ from None
+        raise
+
+
 BETWEEN = "select title from events where on_sale_at >= $1 and on_sale_at < $2 order by on_sale_at, id"
 
 
@@ -134,6 +172,12 @@ async def set_for_the_session(conn: Any, day: date, zone: str) -> list[str]:
     return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
 
 
+async def in_no_order(conn: Any, day: date, zone: str) -> list[str]:
+    here = zone_of(zone)
+    return await titles(conn, BETWEEN.partition(" order by")[0], datetime.combine(day, time(), here),
+                        datetime.combine(day + timedelta(days=1), time(), here))
+
+
 INSERT = "insert into payments (order_id, amount_cents, method) values ($1, $2, 'card') returning amount_cents"
 
 
@@ -157,6 +201,28 @@ async def to_the_nearest_cent(conn: Any, order: int, amount: Any) -> Any:
     return await conn.fetchval(INSERT, order, cents)
 
 
+async def all_digits_of_the_float(conn: Any, order: int, amount: Any) -> Any:
+    amount_of(amount)
+    cents = Fraction(amount) * 100 if isinstance(amount, float) else Fraction(amount_of(amount)) * 100
+    if cents.denominator != 1:
+        raise ValueError(f"no amount: {amount!r}")
+    return await conn.fetchval(INSERT, order, int(cents))
+
+
+async def decimals_own_error(conn: Any, order: int, amount: Any) -> Any:
+    cents = Fraction(Decimal(str(amount)) if Decimal(str(amount)).is_finite() else 0) * 100
+    if cents.denominator != 1 or not 0 < cents < 2**31:
+        raise ValueError(f"no amount: {amount!r}")
+    return await conn.fetchval(INSERT, order, int(cents))
+
+
+async def in_28_digits(conn: Any, order: int, amount: Any) -> Any:
+    cents = amount_of(amount) * 100
+    if cents != int(cents):
+        raise ValueError(f"no amount: {amount!r}")
+    return await conn.fetchval(INSERT, order, int(cents))
+
+
 async def refused_by_the_table(conn: Any, order: int, amount: Any) -> Any:
     query = INSERT.replace("$2", "case when $2::text::numeric * 100 % 1 = 0 then ($2::text::numeric * 100)::int end")
     try:
@@ -173,14 +239,19 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "empty"): nothing_ticked_is_no_condition,
     (1, "constant"): ordered_by_a_value,
     (1, "joined"): venues_as_one_text,
+    (1, "prices"): cents_cut_off,
+    (1, "aborted"): refused_by_the_server,
     (2, "process"): naive_and_shifted,
     (2, "session"): date_of_the_session,
     (2, "24 hours"): twenty_four_hours,
     (2, "UTC"): the_day_in_utc,
     (2, "left"): set_for_the_session,
+    (2, "order"): in_no_order,
     (3, "cut"): a_float_cut_off,
     (3, "rounded"): to_the_nearest_cent,
     (3, "aborted"): refused_by_the_table,
+    (3, "digits"): all_digits_of_the_float,
+    (3, "class"): decimals_own_error,
 }
 
 
@@ -194,9 +265,14 @@ async def without_patterns(conn: Any, title: Any, venues: Any, statuses: Any, lo
             where ($1::text is null or strpos(lower(title), lower($1)) > 0) and ($2::text[] is null or venue = any($2))
               and ($3::seat_status[] is null or status = any($3)) and ($4::int is null or price_cents >= $4)
               and ($5::int is null or price_cents <= $5) order by {order[0][sort]} {order[1][direction]}""",
-            title, venues, statuses, lowest and int(lowest), highest and int(highest))
+            title, venues, statuses, lowest and digits(lowest), highest and digits(highest))
     except (KeyError, asyncpg.DataError) as error:
         raise ValueError(str(error)) from error
+
+
+async def in_a_savepoint(conn: Any, *given: Any) -> Any:
+    async with conn.transaction():
+        return await without_patterns(conn, *given)
 
 
 async def any_column_as_a_name(conn: Any, *given: Any) -> Any:
@@ -229,8 +305,8 @@ async def a_date_for_a_moment(conn: Any, day: date, zone: str) -> list[str]:
 
 
 async def the_float_s_text(conn: Any, order: int, amount: Any) -> Any:
-    cents = amount_of(f"{amount!r}" if isinstance(amount, float) else amount).scaleb(2)
-    if cents % 1:
+    cents = Fraction(amount_of(f"{amount!r}" if isinstance(amount, float) else amount)) * 100
+    if cents.denominator != 1:
         raise ValueError(f"no amount: {amount!r}")
     return await conn.fetchval(INSERT, order, int(cents))
 
@@ -245,12 +321,17 @@ async def nearest_float(conn: Any, order: int, amount: Any) -> Any:
 
 
 MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
-    (1, None, without_patterns),
+    (1, "aborted", without_patterns),
+    (1, None, in_a_savepoint),
     (1, "names", any_column_as_a_name),
+    (1, "aborted", errors_as_they_come),
+    (1, "prices", whatever_int_reads),
+    (1, "prices", without_a_sign),
     (2, None, in_the_query),
     (2, None, set_local),
     (2, "process", a_date_for_a_moment),
     (3, None, the_float_s_text),
     (3, "cut", cut_on_purpose),
     (3, "rounded", nearest_float),
+    (3, "rounded", in_28_digits),
 )

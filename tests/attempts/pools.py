@@ -107,6 +107,22 @@ async def release_when_it_went_well(dsn: str) -> tuple[Any, Sell]:
     return pool, sell
 
 
+async def limit_the_query(dsn: str) -> tuple[Any, Sell]:
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=2, command_timeout=0.35)
+
+    async def sell(seat_id: Any) -> Any:
+        try:
+            conn = await pool.acquire(timeout=0.3)
+        except TimeoutError:
+            return "busy"
+        try:
+            return await conn.fetchval(UPDATE, seat_id)
+        finally:
+            await pool.release(conn, timeout=10)
+
+    return pool, sell
+
+
 async def collect_garbage(pool: Any, requests: set[Any], patience: float) -> None:
     if requests:
         await asyncio.wait(requests, timeout=patience)
@@ -144,6 +160,15 @@ async def one_patience_each(pool: Any, requests: set[Any], patience: float) -> N
         await asyncio.wait_for(pool.close(), patience)
 
 
+async def gather_and_terminate(pool: Any, requests: set[Any], patience: float) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            await asyncio.gather(*requests)
+            await pool.close()
+    except Exception:
+        pool.terminate()
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "once"): set_when_connecting,
     (1, "each time"): set_at_each_acquire,
@@ -163,4 +188,9 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "left"): stop_to_wait,
     (3, "sleeps"): sleep_and_terminate,
     (3, "twice"): one_patience_each,
+    (3, "an error"): gather_and_terminate,
 }
+
+MORE = (
+    (2, "everything", limit_the_query),
+)
