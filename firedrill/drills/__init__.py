@@ -10,6 +10,7 @@ from ..servers import Unavailable
 from . import (
     bulk_loading,
     connecting,
+    cursors,
     exhaustion,
     json_and_codecs,
     migrations,
@@ -39,6 +40,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     prepared_statements,
     pool_modes,
     migrations,
+    cursors,
 )}
 
 

@@ -1,0 +1,128 @@
+"""Exercise 13, task 2: pages of orders, while orders come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+
+from .. import servers, wire
+from ..servers.server import SUPERUSER
+from .drill import Examination
+from .searching import usable
+
+PAGES = 40          # there are 13; whoever reads this many reads in a circle
+# From old to new: 15 at the same moment, 25 within the same millisecond, and the shop's own, older than both.
+MOMENTS = """
+    create index on orders (placed_at, id);
+    insert into orders (customer_id, placed_at, total_cents, basket)
+    select 7, timestamptz '2026-12-01 10:00+01', 4900, '{"of": "a file"}' from generate_series(1, 15);
+    insert into orders (customer_id, placed_at, total_cents, basket)
+    select 7, timestamptz '2026-12-02 10:00:00.0001+01' + n * interval '1 microsecond', 4900, '{"of": "a rush"}'
+    from generate_series(1, 25) n;
+    update orders set placed_at = placed_at + interval '400 days' where id in (1, 2, 3)"""
+NEW = """
+    insert into orders (customer_id, placed_at, total_cents, basket)
+    values (7, '2028-01-01', 4900, '{"of": "meanwhile"}'), (7, '2028-01-02', 4900, '{"of": "meanwhile"}')"""
+NO_TOKENS = ("nonsense", "2026-12-01", "1'; drop table orders; --", "|", "2026-12-01T00:00:00+00:00|99999999999999999999")
+
+TRAPS = {
+    "moved": "Two orders came in, and the last ones of a page are on the next page again: a page's number is no place.",
+    "anchor": "The last order of a page was cancelled, and the next page does not know where to begin.",
+    "ties": "Of orders placed at the same moment, those are lost that did not fit on the page.",
+    "rounded": "The token has lost a part of the moment: orders within the same second are lost, or shown again.",
+    "everything": "The pages are right, and all orders were sent for each of them.",
+}
+
+
+async def examine(exam: Examination) -> None:
+    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+        look = await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER))
+        await look.execute(MOMENTS)
+        right = [row["id"] for row in await look.fetch("select id from orders order by placed_at desc, id desc")]
+        kinds = {row["id"]: row["kind"] for row in await look.fetch("select id, basket ->> 'of' as kind from orders")}
+        conn = await asyncpg.connect(tap.dsn())
+
+        async def nothing(_: list[Any]) -> None:
+            pass
+
+        async def sell(_: list[Any]) -> None:
+            await look.execute(NEW)
+
+        async def cancel_last(page: list[Any]) -> None:
+            await look.execute("delete from payments where order_id = $1", page[-1])
+            await look.execute("delete from orders where id = $1", page[-1])
+
+        tap.clear()
+        shown, problem, count = await _read(exam, conn, nothing)
+        rows = sum(event.count for event in tap.events if event.message == "DataRow")
+        exam.criterion("all orders, newest first, ten a page", shown == right, problem or _compared(shown, right))
+        lost = {kinds.get(number) for number in set(right) - set(shown)} | {
+            kinds.get(number) for number in shown if shown.count(number) > 1}
+        if problem:
+            return
+        exam.criterion("PostgreSQL sends what a page needs", rows <= 12 * count, f"{rows} rows for {count} pages")
+
+        moved, problem, _ = await _read(exam, conn, sell)
+        twice, gone = len(moved) - len(set(moved)), len(set(right) - set(moved))
+        steady = not problem and not twice and gone == len(set(right) - set(shown))
+        exam.criterion("two orders come in after each page: nothing twice, nothing lost", steady and not gone,
+                       problem or f"twice: {twice}, lost: {gone}")
+
+        await look.execute("delete from orders where basket ->> 'of' = 'meanwhile'")
+        cut, problem, _ = await _read(exam, conn, cancel_last)
+        twice, gone = len(cut) - len(set(cut)), len(set(right) - set(cut))
+        anchored = not problem and not twice and gone == len(set(right) - set(shown))
+        exam.criterion("the last order of each page is cancelled: nothing twice, nothing lost", anchored and not gone,
+                       problem or f"twice: {twice}, lost: {gone}")
+
+        accepted = ""
+        for token in NO_TOKENS:
+            outcome = await exam.run(conn, token, limit=3)
+            if not isinstance(outcome.error, ValueError):
+                accepted = accepted or f"{token!r}: {outcome}"
+            if outcome.hung:
+                break
+        exam.criterion("what cannot be a token: ValueError", not accepted, accepted or f"{len(NO_TOKENS)} of {len(NO_TOKENS)}")
+        exam.criterion("the connection can be used afterwards", *await usable(conn))
+    if "a rush" in lost:
+        exam.trap("rounded")
+    elif "a file" in lost:
+        exam.trap("ties")
+    elif shown == right and not steady:
+        exam.trap("moved")
+    elif shown == right and not anchored:
+        exam.trap("anchor")
+    elif shown == right and rows > 12 * count:
+        exam.trap("everything")
+
+
+async def _read(exam: Examination, conn: Any, meanwhile: Callable[[list[Any]], Awaitable[None]]) -> tuple[list[Any], str, int]:
+    """What all pages show, what is wrong with one of them, and how many there are."""
+    shown: list[Any] = []
+    token = None
+    for count in range(1, PAGES + 1):
+        outcome = await exam.run(conn, token, limit=3)
+        if not outcome.returned:
+            return shown, f"page {count}: {outcome}", count
+        try:
+            page, token = outcome.value
+            page = list(page)
+        except (TypeError, ValueError):
+            return shown, f"page {count}: {str(outcome.value)[:60]} came back", count
+        if len(page) > 10 or not (token is None or isinstance(token, str)):
+            return shown, f"page {count}: {len(page)} orders, and {type(token).__name__} for a token", count
+        shown += page
+        if token is None:
+            return shown, "", count
+        if page:
+            await meanwhile(page)
+    return shown, "", PAGES
+
+
+def _compared(shown: list[Any], right: list[int]) -> str:
+    if shown == right:
+        return f"{len(shown)} of {len(right)}"
+    lost, twice = len(set(right) - set(shown)), len(shown) - len(set(shown))
+    return f"lost: {lost}, twice: {twice}" if lost or twice else "all of them, in another order"

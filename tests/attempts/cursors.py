@@ -1,0 +1,269 @@
+"""Wrong fixes for exercise 13."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+ORDERS = "select id, total_cents, basket from orders order by id"
+
+
+# Task 1
+
+async def list_from_a_cursor(pool: Any, send: Any) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        rows = [tuple(row) async for row in conn.cursor(ORDERS, prefetch=500)]
+    for begin in range(0, len(rows), 500):
+        await send(rows[begin:begin + 500])
+
+
+async def send_in_the_loop(pool: Any, send: Any) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        orders = await conn.cursor(ORDERS)
+        while rows := await orders.fetch(500):
+            await send([tuple(row) for row in rows])
+
+
+async def keyset(pool: Any, send: Any) -> None:
+    last = 0
+    while rows := await pool.fetch(
+            "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+        await send([tuple(row) for row in rows])
+        last = rows[-1]["id"]
+
+
+async def copy_into_memory(pool: Any, send: Any) -> None:
+    data = io.BytesIO()
+    async with pool.acquire() as conn:
+        await conn.copy_from_query(ORDERS, output=data)
+    rows = [line.split("\t") for line in data.getvalue().decode().splitlines()]
+    for begin in range(0, len(rows), 500):
+        await send([(int(id), int(cents), basket) for id, cents, basket in rows[begin:begin + 500]])
+
+
+async def pages_of_one_snapshot(pool: Any, send: Any) -> None:
+    last = 0
+    async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
+        while rows := await conn.fetch(
+                "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+            await send([tuple(row) for row in rows])
+            last = rows[-1]["id"]
+
+
+async def offset(pool: Any, send: Any) -> None:
+    number = 0
+    while rows := await pool.fetch(f"{ORDERS} limit 500 offset 500 * $1::int", number):
+        await send([tuple(row) for row in rows])
+        number += 1
+
+
+async def with_hold(pool: Any, send: Any) -> None:
+    async with pool.acquire() as conn:
+        await conn.execute(f"declare export cursor with hold for {ORDERS}")
+        while rows := await conn.fetch("fetch 500 from export"):
+            await send([tuple(row) for row in rows])
+        await conn.execute("close export")
+
+
+async def copy_to_a_file(pool: Any, send: Any) -> None:
+    with tempfile.TemporaryFile() as file:
+        async with pool.acquire() as conn:
+            await conn.copy_from_query(f"select json_build_array(id, total_cents, basket::text) from ({ORDERS}) o",
+                                       output=file, format="csv", delimiter="\x01", quote="\x02")
+        file.seek(0)
+        batch: list[Any] = []
+        for line in file:
+            batch.append(tuple(json.loads(line)))
+            if len(batch) == 500:
+                await send(batch)
+                batch = []
+        if batch:
+            await send(batch)
+
+
+# Task 2
+
+Page = tuple[list[int], str | None]
+NEWEST_FIRST = "order by placed_at desc, id desc"
+
+
+async def by_number(conn: Any, token: str | None) -> Page:
+    number = int(token or 0)
+    rows = await conn.fetch(f"select id from orders {NEWEST_FIRST} limit 10 offset 10 * $1::int", number)
+    return [row["id"] for row in rows], str(number + 1) if len(rows) == 10 else None
+
+
+async def by_id_of_the_last(conn: Any, token: str | None) -> Page:
+    last = int(token) if token else None
+    rows = await conn.fetch(f"""
+        select id from orders
+        where $1::int is null or (placed_at, id) < (select placed_at, id from orders where id = $1)
+        {NEWEST_FIRST} limit 10""", last)
+    return [row["id"] for row in rows], str(rows[-1]["id"]) if len(rows) == 10 else None
+
+
+async def by_moment(conn: Any, token: str | None) -> Page:
+    before = datetime.fromisoformat(token) if token else datetime.fromisoformat("9999-01-01T00:00+00:00")
+    rows = await conn.fetch(f"select id, placed_at from orders where placed_at < $1 {NEWEST_FIRST} limit 10", before)
+    return [row["id"] for row in rows], rows[-1]["placed_at"].isoformat() if len(rows) == 10 else None
+
+
+async def after(conn: Any, token: str | None, limit: str, form: Callable[[datetime], str]) -> tuple[list[Any], str | None]:
+    moment, _, number = (token or "9999-01-01T00:00:00+00:00|0").partition("|")
+    try:
+        rows = await conn.fetch(f"select id, placed_at from orders where (placed_at, id) < ($1, $2) {NEWEST_FIRST} {limit}",
+                                datetime.fromisoformat(moment), int(number))
+    except asyncpg.DataError as error:
+        raise ValueError(token) from error
+    rows = rows[:10]
+    return [row["id"] for row in rows], f"{form(rows[-1]['placed_at'])}|{rows[-1]['id']}" if len(rows) == 10 else None
+
+
+async def to_the_second(conn: Any, token: str | None) -> Page:
+    return await after(conn, token, "limit 10", lambda moment: moment.isoformat(timespec="seconds"))
+
+
+async def all_and_a_slice(conn: Any, token: str | None) -> Page:
+    return await after(conn, token, "", datetime.isoformat)
+
+
+async def an_empty_last_page(conn: Any, token: str | None) -> Page:
+    return await after(conn, token, "limit 10", datetime.isoformat)
+
+
+async def by_moment_to_the_second(conn: Any, token: str | None) -> Page:
+    before = datetime.fromisoformat(token) if token else datetime.fromisoformat("9999-01-01T00:00+00:00")
+    rows = await conn.fetch(f"select id, placed_at from orders where placed_at < $1 {NEWEST_FIRST} limit 10", before)
+    return [row["id"] for row in rows], rows[-1]["placed_at"].isoformat(timespec="seconds") if len(rows) == 10 else None
+
+
+# Task 3
+
+Order = tuple[int, int, Any]
+
+
+async def orders_of(pool: Any) -> AsyncIterator[Any]:
+    async with pool.acquire() as conn, conn.transaction():
+        async for row in conn.cursor(ORDERS):
+            yield row
+
+
+def order_of(row: Any) -> Order:
+    return row["id"], row["total_cents"], json.loads(row["basket"])
+
+
+async def parsed(pool: Any) -> AsyncIterator[Order]:
+    async for row in orders_of(pool):
+        yield order_of(row)
+
+
+async def the_outer_one_only(pool: Any, wanted: Any) -> Any:
+    async with aclosing(parsed(pool)) as orders:        # type: ignore[type-var]
+        async for order in orders:
+            if await wanted(order):
+                return order
+    return None
+
+
+async def a_name_for_it(pool: Any, wanted: Any) -> Any:
+    orders = orders_of(pool)
+    async for row in orders:
+        if await wanted(order_of(row)):
+            return order_of(row)
+    return None
+
+
+async def fetched(pool: Any, wanted: Any) -> Any:
+    for row in await pool.fetch(ORDERS):
+        if await wanted(order_of(row)):
+            return order_of(row)
+    return None
+
+
+async def caught(pool: Any, wanted: Any) -> Any:
+    async with pool.acquire() as conn, conn.transaction():
+        async for row in conn.cursor(ORDERS):
+            try:
+                if await wanted(order_of(row)):
+                    return order_of(row)
+            except Exception:
+                return None
+    return None
+
+
+async def cancellation_caught(pool: Any, wanted: Any) -> Any:
+    async with pool.acquire() as conn, conn.transaction():
+        async for row in conn.cursor(ORDERS):
+            try:
+                if await wanted(order_of(row)):
+                    return order_of(row)
+            except asyncio.CancelledError:
+                return None
+    return None
+
+
+async def deleted(pool: Any, wanted: Any) -> Any:
+    orders = orders_of(pool)
+    try:
+        async for row in orders:
+            if await wanted(order_of(row)):
+                return order_of(row)
+    finally:
+        del orders
+    return None
+
+
+async def without_a_generator(pool: Any, wanted: Any) -> Any:
+    async with pool.acquire() as conn, conn.transaction():
+        async for row in conn.cursor(ORDERS):
+            if await wanted(order_of(row)):
+                return order_of(row)
+    return None
+
+
+async def pages(pool: Any, wanted: Any) -> Any:
+    last = 0
+    while rows := await pool.fetch("select id, total_cents, basket from orders where id > $1 order by id limit 100", last):
+        for row in rows:
+            if await wanted(order_of(row)):
+                return order_of(row)
+        last = rows[-1]["id"]
+    return None
+
+
+TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (1, "all at once"): list_from_a_cursor,
+    (1, "open"): send_in_the_loop,
+    (1, "moments"): keyset,
+    (2, "moved"): by_number,
+    (2, "anchor"): by_id_of_the_last,
+    (2, "ties"): by_moment,
+    (2, "rounded"): to_the_second,
+    (2, "everything"): all_and_a_slice,
+    (3, "later"): the_outer_one_only,
+    (3, "never"): a_name_for_it,
+    (3, "everything"): fetched,
+    (3, "swallowed"): caught,
+}
+
+MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, "all at once", copy_into_memory),
+    (1, "open", pages_of_one_snapshot),
+    (1, "moments", offset),
+    (1, None, with_hold),
+    (1, None, copy_to_a_file),
+    (2, "rounded", by_moment_to_the_second),
+    (2, None, an_empty_last_page),
+    (3, "swallowed", cancellation_caught),
+    (3, "later", deleted),
+    (3, None, without_a_generator),
+    (3, None, pages),
+)
