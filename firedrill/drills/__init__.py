@@ -12,6 +12,7 @@ from . import (
     connecting,
     exhaustion,
     json_and_codecs,
+    listen_notify,
     migrations,
     parameters,
     pool_modes,
@@ -39,6 +40,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     prepared_statements,
     pool_modes,
     migrations,
+    listen_notify,
 )}
 
 
