@@ -390,17 +390,21 @@ DRILL = Drill(
     tasks=(
         Task(1, "every seat once", _seat_map, drill=NAME, hints=(
             "What happens to the connection when PostgreSQL is killed, and who is told? Where is what was sold meanwhile?",
-            "The notification is lost, the row is not. A loop connects, listens, and only then reads the table; and reads it again "
+            "The notification is lost, the row is not. A loop connects, listens, and only then reads the table; and reads "
+            "it again "
             "at each notification. Two tills commit in another order than their numbers were drawn.",
-            "Keep a set of the ids that were delivered. In a `while True`: connect, add_listener and add_termination_listener that "
+            "Keep a set of the ids that were delivered. In a `while True`: connect, add_listener and "
+            "add_termination_listener that "
             "both set an asyncio.Event; then clear it, read, deliver what is not in the set, wait for it (2 s at most). "
             "`finally: conn.terminate()`; after an error, a short sleep.",
         ), traps={
             "polls": "It asks the table again and again, sold or not. With a hundred processes that is a load of its own.",
             "larger number": "C1 has the smaller number and came later: who remembers the largest number never sees it.",
-            "dead connection": "PostgreSQL came back, and nobody connected to it. A connection that was closed stays closed, and listens "
+            "dead connection": "PostgreSQL came back, and nobody connected to it. A connection that was closed stays "
+                               "closed, and listens "
                                "to nothing.",
-            "no catching up": "It listens again, and what was sold in between is missing: PostgreSQL keeps notifications for nobody.",
+            "no catching up": "It listens again, and what was sold in between is missing: PostgreSQL keeps notifications "
+                              "for nobody.",
             "gap": "It reads, then it listens. What was sold between the two is missing until something else is sold.",
             "twice": "What had been delivered before was delivered again.",
             "blocks": "The event loop stood still: in this process, nobody is served meanwhile.",
@@ -409,17 +413,21 @@ DRILL = Drill(
             "For each pair of neighbouring lines: what is in the tables if PostgreSQL dies right there?",
             "The ticket and the mark belong into one transaction, and so does the lock on the job. A worker that dies sends no "
             "notification when its job becomes free.",
-            "async with conn.transaction(): select … where done_at is null order by id limit 1 for update skip locked; work; mark. "
+            "async with conn.transaction(): select … where done_at is null order by id limit 1 for update skip locked; "
+            "work; mark. "
             "Again until there is none; then wait for the notification, for a second at most. Around it the loop of task 1.",
         ), traps={
-            "marks first": "A job was marked, PostgreSQL died before its ticket was stored, and nobody will ever look at it again.",
-            "done twice": "A ticket was stored, and the job could still be taken: the lock, or the mark, is of another transaction.",
+            "marks first": "A job was marked, PostgreSQL died before its ticket was stored, and nobody will ever look at it "
+                           "again.",
+            "done twice": "A ticket was stored, and the job could still be taken: the lock, or the mark, is of another "
+                          "transaction.",
             "queues up": "One job was held by somebody, and all workers waited for it.",
             "never freed": "A job became free without a notification, because its worker died. Nobody looked.",
         }),
         Task(3, "one slow printer", _printing, drill=NAME, hints=(
             "Where does a plain callback run, and what runs there besides?",
-            "The callback may do no more than note the payload. Somebody else takes one after the other, and lives on when one fails.",
+            "The callback may do no more than note the payload. Somebody else takes one after the other, and lives on when "
+            "one fails.",
             "queue = asyncio.Queue(); the callback does queue.put_nowait(payload). Then, in a loop: await queue.get(), and "
             "await asyncio.to_thread(print_ticket, seat) in a try. remove_listener in finally.",
         ), traps={
