@@ -13,6 +13,7 @@ from . import (
     cursors,
     exhaustion,
     json_and_codecs,
+    listen_notify,
     migrations,
     parameters,
     pool_modes,
@@ -41,6 +42,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     pool_modes,
     migrations,
     cursors,
+    listen_notify,
 )}
 
 

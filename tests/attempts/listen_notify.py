@@ -1,0 +1,381 @@
+"""Wrong fixes for exercise 14, and other right ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+ALL = "select id, seat from sold order by id"
+
+
+async def _forever(once: Callable[[], Any]) -> None:
+    while True:
+        with contextlib.suppress(*BROKEN):
+            await once()
+        await asyncio.sleep(0.05)
+
+
+async def _wait(wake: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(wake.wait(), seconds)
+
+
+async def _listening(conn: Any, channel: str) -> asyncio.Event:
+    wake = asyncio.Event()
+    conn.add_termination_listener(lambda _: wake.set())
+    await conn.add_listener(channel, lambda *_: wake.set())
+    return wake
+
+
+async def ask_all_the_time(dsn: str, deliver: Any) -> None:
+    seen: set[int] = set()
+
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            while True:
+                for row in await conn.fetch(ALL):
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+                await asyncio.sleep(0.1)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def remember_the_largest(dsn: str, deliver: Any) -> None:
+    last = 0
+
+    async def once() -> None:
+        nonlocal last
+        conn = await asyncpg.connect(dsn)
+        try:
+            wake = await _listening(conn, "sold")
+            while True:
+                wake.clear()
+                for row in await conn.fetch("select id, seat from sold where id > $1 order by id", last):
+                    last = row["id"]
+                    deliver(row["seat"])
+                await _wait(wake, 5)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def add_the_listener_again(dsn: str, deliver: Any) -> None:
+    conn = await asyncpg.connect(dsn)
+    seen: set[int] = set()
+    wake = asyncio.Event()
+    try:
+        conn.add_termination_listener(lambda _: wake.set())
+        while True:
+            with contextlib.suppress(*BROKEN):
+                await conn.add_listener("sold", lambda *_: wake.set())
+                wake.clear()
+                for row in await conn.fetch(ALL):
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+            await _wait(wake, 2)
+            await asyncio.sleep(0.01)
+    finally:
+        conn.terminate()
+
+
+async def _by_payload(conn: Any, deliver: Any, queue: asyncio.Queue[str]) -> None:
+    while True:
+        number = await queue.get()
+        if not number:
+            return
+        deliver(await conn.fetchval("select seat from sold where id = $1", int(number)))
+
+
+async def listen_again(dsn: str, deliver: Any) -> None:
+    first = True
+
+    async def once() -> None:
+        nonlocal first
+        conn = await asyncpg.connect(dsn)
+        try:
+            queue: asyncio.Queue[str] = asyncio.Queue()
+            conn.add_termination_listener(lambda _: queue.put_nowait(""))
+            await conn.add_listener("sold", lambda *arguments: queue.put_nowait(arguments[3]))
+            if first:
+                first = False
+                for row in await conn.fetch(ALL):
+                    deliver(row["seat"])
+            await _by_payload(conn, deliver, queue)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def read_and_then_listen(dsn: str, deliver: Any) -> None:
+    seen: set[int] = set()
+
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            rows = await conn.fetch(ALL)
+            wake = await _listening(conn, "sold")
+            while True:
+                for row in rows:
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+                await _wait(wake, 10)
+                wake.clear()
+                rows = await conn.fetch(ALL)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def begin_anew(dsn: str, deliver: Any) -> None:
+    async def once() -> None:
+        seen: set[int] = set()
+        conn = await asyncpg.connect(dsn)
+        try:
+            wake = await _listening(conn, "sold")
+            while True:
+                wake.clear()
+                for row in await conn.fetch(ALL):
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+                await _wait(wake, 5)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def wait_as_in_a_thread(dsn: str, deliver: Any) -> None:
+    conn = await asyncpg.connect(dsn)
+    seats: list[str] = [row["seat"] for row in await conn.fetch(ALL)]
+    for seat in seats:
+        deliver(seat)
+    await conn.add_listener("sold", lambda *arguments: seats.append(arguments[3]))
+    while not conn.is_closed():
+        time.sleep(0.1)
+
+
+async def read_the_whole_table(dsn: str, deliver: Any) -> None:
+    seen: set[int] = set()
+
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            wake = await _listening(conn, "sold")
+            while True:
+                wake.clear()
+                for row in await conn.fetch(ALL):
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+                await _wait(wake, 5)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def take_the_payload_and_catch_up(dsn: str, deliver: Any) -> None:
+    seen: set[str] = set()
+
+    def new(seat: str) -> None:
+        if seat not in seen:
+            seen.add(seat)
+            deliver(seat)
+
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            queue: asyncio.Queue[str] = asyncio.Queue()
+            conn.add_termination_listener(lambda _: queue.put_nowait(""))
+            await conn.add_listener("sold", lambda *arguments: queue.put_nowait(arguments[3]))
+            for row in await conn.fetch(ALL):
+                new(row["seat"])
+            await _by_payload(conn, new, queue)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+NEXT = "select id from jobs where done_at is null order by id limit 1 for update"
+MARK = "update jobs set done_at = now() where id = $1"
+
+
+async def _work(dsn: str, one: Callable[[Any], Any], patience: float = 1) -> None:
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            wake = await _listening(conn, "jobs")
+            while True:
+                wake.clear()
+                while await one(conn) is not None:
+                    pass
+                await _wait(wake, patience)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def mark_first(dsn: str, work: Any) -> None:
+    async def one(conn: Any) -> Any:
+        job = await conn.fetchval(f"update jobs set done_at = now() where id = ({NEXT} skip locked) returning id")
+        if job is not None:
+            await work(conn, job)
+        return job
+
+    await _work(dsn, one)
+
+
+async def mark_afterwards(dsn: str, work: Any) -> None:
+    async def one(conn: Any) -> Any:
+        job = await conn.fetchval(f"{NEXT} skip locked")
+        if job is not None:
+            await work(conn, job)
+            await conn.execute(MARK, job)
+        return job
+
+    await _work(dsn, one)
+
+
+async def _in_a_block(conn: Any, work: Any, query: str) -> Any:
+    async with conn.transaction():
+        job = await conn.fetchval(query)
+        if job is not None:
+            await work(conn, job)
+            await conn.execute(MARK, job)
+    return job
+
+
+async def without_skip_locked(dsn: str, work: Any) -> None:
+    await _work(dsn, lambda conn: _in_a_block(conn, work, NEXT))
+
+
+async def only_when_told(dsn: str, work: Any) -> None:
+    await _work(dsn, lambda conn: _in_a_block(conn, work, f"{NEXT} skip locked"), patience=600)
+
+
+async def only_a_poll(dsn: str, work: Any) -> None:
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            while True:
+                if await _in_a_block(conn, work, f"{NEXT} skip locked") is None:
+                    await asyncio.sleep(0.5)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def mark_first_in_one_block(dsn: str, work: Any) -> None:
+    async def one(conn: Any) -> Any:
+        async with conn.transaction():
+            job = await conn.fetchval(f"update jobs set done_at = now() where id = ({NEXT} skip locked) returning id")
+            if job is not None:
+                await work(conn, job)
+        return job
+
+    await _work(dsn, one)
+
+
+async def _until_cancelled(conn: Any, callback: Any) -> None:
+    await conn.add_listener("tickets", callback)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await conn.remove_listener("tickets", callback)
+
+
+async def catch_it_in_the_callback(conn: Any, print_ticket: Any) -> None:
+    def on_ticket(conn: Any, pid: int, channel: str, seat: str) -> None:
+        with contextlib.suppress(Exception):
+            print_ticket(seat)
+
+    await _until_cancelled(conn, on_ticket)
+
+
+async def an_async_callback_that_blocks(conn: Any, print_ticket: Any) -> None:
+    async def on_ticket(conn: Any, pid: int, channel: str, seat: str) -> None:
+        with contextlib.suppress(Exception):
+            print_ticket(seat)
+
+    await _until_cancelled(conn, on_ticket)
+
+
+async def a_thread_for_each(conn: Any, print_ticket: Any) -> None:
+    async def on_ticket(conn: Any, pid: int, channel: str, seat: str) -> None:
+        with contextlib.suppress(Exception):
+            await asyncio.to_thread(print_ticket, seat)
+
+    await _until_cancelled(conn, on_ticket)
+
+
+async def try_around_the_loop(conn: Any, print_ticket: Any) -> None:
+    queue: asyncio.Queue[str] = asyncio.Queue()
+
+    def note(conn: Any, pid: int, channel: str, seat: str) -> None:
+        queue.put_nowait(seat)
+
+    await conn.add_listener("tickets", note)
+    try:
+        with contextlib.suppress(ValueError):
+            while True:
+                await asyncio.to_thread(print_ticket, await queue.get())
+        await asyncio.Event().wait()
+    finally:
+        await conn.remove_listener("tickets", note)
+
+
+async def a_lock_in_the_callback(conn: Any, print_ticket: Any) -> None:
+    lock = asyncio.Lock()       # gives way in the order of asking
+
+    async def on_ticket(conn: Any, pid: int, channel: str, seat: str) -> None:
+        async with lock:
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(print_ticket, seat)
+
+    await _until_cancelled(conn, on_ticket)
+
+
+TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (1, "polls"): ask_all_the_time,
+    (1, "larger number"): remember_the_largest,
+    (1, "dead connection"): add_the_listener_again,
+    (1, "no catching up"): listen_again,
+    (1, "gap"): read_and_then_listen,
+    (1, "twice"): begin_anew,
+    (1, "blocks"): wait_as_in_a_thread,
+    (2, "marks first"): mark_first,
+    (2, "done twice"): mark_afterwards,
+    (2, "queues up"): without_skip_locked,
+    (2, "never freed"): only_when_told,
+    (3, "on the loop"): catch_it_in_the_callback,
+    (3, "all at once"): a_thread_for_each,
+    (3, "stops"): try_around_the_loop,
+}
+MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, None, read_the_whole_table),
+    (1, None, take_the_payload_and_catch_up),
+    (2, None, only_a_poll),
+    (2, None, mark_first_in_one_block),
+    (3, "on the loop", an_async_callback_that_blocks),
+    (3, None, a_lock_in_the_callback),
+)
