@@ -155,6 +155,19 @@ async def _last_seat(exam: Examination) -> None:
         twice = await look.fetchval("select count(*) from orders where basket ->> 'seat' = $1::text", str(seat))
         exam.criterion("the box office, another program, sells it at the same moment: None", late.returned and late.value is None
                        and not twice, _order(late) + (", sold a second time" if twice else ""))
+        seat = seats.pop()
+        await other.execute(f"begin; update seats set status = 'sold' where id = {seat}")
+        racing = asyncio.ensure_future(exam.run(pool, seat, 7, limit=8))
+        await _until_waiting(stack, racing)
+        await other.execute("rollback")
+        free_again = await racing
+        exam.criterion("the box office gives it back at the last moment: it is sold", await is_right(seat, [free_again]),
+                       _order(free_again))
+
+        seat = seats.pop()
+        await other.execute(f"update seats set status = 'held' where id = {seat}")
+        held = await exam.run(pool, seat, 7)
+        exam.criterion("somebody has it in a basket, it is held: None", held.returned and held.value is None, _order(held))
         pool.terminate()
     if beside.hung:
         exam.trap("lock table")
@@ -164,6 +177,8 @@ async def _last_seat(exam: Examination) -> None:
         exam.trap("looks first")
     elif rush["read committed"] and any(isinstance(one, asyncpg.SerializationError) for one in errors):
         exam.trap("level alone")
+    elif max(sold) == 1 and free_again.returned and free_again.value is None:
+        exam.trap("too early")
 
 
 def _sales(times: int) -> str:
@@ -311,7 +326,8 @@ DRILL = Drill(NAME, "Exercise 08: orders, seats and payments that belong togethe
                    "was answered by ROLLBACK.",
         "aborted block": "InFailedSQLTransactionError: after the first error inside of the block, the transaction takes no "
                          "further statement.",
-        "no transaction": "The voucher was refused, and its order stayed: the two are no longer one transaction.",
+        "no transaction": "The voucher was refused, and its order stayed: the two are no longer one transaction, or an error "
+                          "that does not say \"used already\" was caught as well.",
         "asks first": "Between the question whether the code is used and the insert somebody else has redeemed it.",
     }),
     Task(2, "the last seat", _last_seat, drill=NAME, hints=(
@@ -322,8 +338,9 @@ DRILL = Drill(NAME, "Exercise 08: orders, seats and payments that belong togethe
         "statement. The level that this relies on can stand in the code: conn.transaction(isolation=\"read_committed\").",
     ), traps={
         "looks first": "A seat was sold more than once: several buyers had read that it is free before the first of them wrote.",
-        "this process": "Another program has sold the seat at the same moment, and yours sold it again: a lock in this process "
-                        "excludes nobody outside.",
+        "this process": "Another program has sold the seat at the same moment, and yours sold it again: a lock that it does not "
+                        "take excludes nobody outside.",
+        "too early": "A customer was told no while another sale was under way, and that one was given up: the seat is free.",
         "lock table": "Somebody was buying another seat, and this sale waited for that: the lock is larger than the seat.",
         "level alone": "Nothing was oversold, and buyers got SerializationError in place of an answer.",
     }),

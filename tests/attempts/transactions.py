@@ -126,6 +126,24 @@ async def lock_the_row(pool: Any, seat: int, customer: int) -> Any:
         return await _sell(conn, seat, customer, " for update")
 
 
+async def pass_over_what_is_locked(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        if not await conn.fetch("select from seats where id = $1 for update skip locked", seat):
+            return None
+        return await _sell(conn, seat, customer)
+
+
+async def whatever_is_not_sold(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        price = await conn.fetchval(
+            "update seats set status = 'sold' where id = $1 and status <> 'sold' returning price_cents", seat)
+        if price is None:
+            return None
+        order = await conn.fetchval(BASKET, customer, price, seat)
+        await conn.execute(PAY, order, price)
+        return order
+
+
 async def lock_the_number_of_the_seat(pool: Any, seat: int, customer: int) -> Any:
     async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
         await conn.execute("select pg_advisory_xact_lock($1)", seat)
@@ -233,6 +251,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (2, "this process"): lock_in_this_process,
     (2, "lock table"): lock_the_table,
     (2, "level alone"): raise_the_level,
+    (2, "too early"): pass_over_what_is_locked,
     (3, "aborted block"): retry_inside,
     (3, "commit"): try_around_the_work,
     (3, "lower level"): at_a_lower_level,
@@ -242,6 +261,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 }
 MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, with_a_savepoint),
+    (2, "", whatever_is_not_sold),
     (2, "lock table", lock_the_whole_table),
     (2, "level alone", raise_it_a_little),
     (2, "level alone", lock_the_row_at_the_default_level),
