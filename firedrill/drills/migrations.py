@@ -53,7 +53,7 @@ class Load:
                 if conn.is_closed():
                     return
             self.longest = max(self.longest, time.perf_counter() - begun)
-            await asyncio.sleep(0.002)      # what a customer reads, a migration may use the processor for
+            await asyncio.sleep(0.02)       # a customer reads, and the migration has the processor
 
     async def more(self, requests: int) -> None:
         """Wait until there were so many more, or none can come any more."""
