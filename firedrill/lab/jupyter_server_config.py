@@ -19,6 +19,7 @@ c.LabApp.app_settings_dir = str(here / "settings")  # defaults only: what the re
 c.LabApp.extension_manager = "readonly"  # an installed extension could break a lesson
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.news_url = None
+c.ServerApp.tornado_settings = {"page_config_data": {"buildCheck": False}}  # which starts node for each page, for nothing
 c.LanguageServerManager.autodetect = False  # runs npm, which writes to the reader's home
 c.KernelSpecManager.allowed_kernelspecs = {"python3"}
 
