@@ -107,7 +107,7 @@ class DockerStack(Stack):
     address = ("postgres", 5432)
 
     def __init__(self) -> None:
-        if not shutil.which("docker"):
+        if not shutil.which("docker"):      # the rest of check() takes two processes: it waits until something fails
             check()
         # The containers' users read these files. PostgreSQL passes over a script that it cannot read, without a word.
         closed = [path for path in sorted((REPOSITORY / "docker").rglob("*")) if not path.stat().st_mode & stat.S_IROTH]
