@@ -265,6 +265,18 @@ async def any_error_is_the_row_s(pool: Any, vouchers: Sequence[Any]) -> Any:
     return refused
 
 
+async def refused_outside_of_the_attempt(pool: Any, vouchers: Sequence[Any]) -> Any:
+    refused: list[int] = []
+
+    async def once() -> None:
+        async with pool.acquire() as conn, conn.transaction():
+            for chunk in chunks(vouchers):
+                async with conn.transaction():
+                    refused.extend(await halves(conn, vouchers, chunk))
+    await again(once)
+    return refused
+
+
 async def chunk_again(pool: Any, vouchers: Sequence[Any]) -> Any:
     refused = []
     async with pool.acquire() as conn, conn.transaction():
@@ -342,6 +354,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "row by row"): row_by_row,
     (3, "piled up"): halves_that_stay,
     (3, "blamed"): any_error_is_the_row_s,
+    (3, "counted twice"): refused_outside_of_the_attempt,
     (3, "inside"): chunk_again,
     (3, "piece by piece"): a_transaction_for_each_chunk,
 }
