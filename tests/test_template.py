@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 import time
 from collections.abc import Iterator
@@ -54,3 +55,18 @@ def test_another_version_keeps_its_data_until_it_was_not_used_for_a_day(
     assert first in kept
     assert second not in kept
     assert len(kept) == 2
+
+
+def test_a_password_is_never_read_before_it_is_whole(cache_of_its_own: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen once: of two first starts at the same time, one found the file when it was still empty."""
+    file = servers.cache.folder() / "password"
+    found: list[str] = []
+
+    def meanwhile(_: int) -> str:
+        found.extend([file.read_text()] if file.exists() else [])
+        return "made by the first"
+
+    monkeypatch.setattr(secrets, "token_urlsafe", meanwhile)
+    assert template.password() == "made by the first"
+    assert found == []
+    assert file.stat().st_mode & 0o777 == 0o600

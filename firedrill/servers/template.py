@@ -35,9 +35,11 @@ def password() -> str:
     """One for each cache folder, made with it: other users of this machine can reach 127.0.0.1 too."""
     path = cache.folder() / "password"
     if not path.exists():
-        with cache.locked(path), open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            if not file.tell():
-                file.write(secrets.token_urlsafe(12))
+        with cache.locked(path):
+            if not path.exists():       # by its name it is whole: others look for it without the lock
+                with open(f"{path}.new", "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                    file.write(secrets.token_urlsafe(12))
+                os.rename(f"{path}.new", path)
     return path.read_text()
 
 
