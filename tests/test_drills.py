@@ -51,6 +51,12 @@ def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Calla
     return found
 
 
+@pytest.fixture(autouse=True)
+def _progress_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A lesson that runs beside shows the exercise's tasks."""
+    monkeypatch.setenv("FIREDRILL_PROGRESS", str(tmp_path / "progress.txt"))
+
+
 class OfADrill:
     drill: Drill
 
@@ -63,7 +69,6 @@ class OfADrill:
         report = asyncio.run(task.check(code_of(self.drill, task)))
         assert report.status == "passed", report
         assert (self.drill.name, task.number) in progress.done()
-        progress.forget(self.drill.name)
 
     def test_a_wrong_fix_falls_into_its_own_trap(self, task: Task, trap: str) -> None:
         assert (task.number, trap) in attempts(self.drill), f"no wrong fix in tests/attempts falls into {trap!r}"
@@ -76,7 +81,6 @@ class OfADrill:
     def test_more_attempts_fall_into_their_traps_and_other_answers_pass(
             self, number: int, trap: str | None, code: Callable[..., Any]) -> None:
         report = asyncio.run(self.drill[number].check(code))
-        progress.forget(self.drill.name)
         assert report.status == ("passed" if trap is None else "failed"), report
         assert report.traps == ((trap,) if trap else ()), report
 
