@@ -31,6 +31,17 @@ SCHEMA = """
         return null;
     end $$;
     create trigger count_locks after insert on vouchers for each statement execute function count_locks()"""
+# A transaction that loses each time, and what it has counted stays.
+ALWAYS = """
+    create sequence attempts;
+    create function loses() returns trigger language plpgsql as $$
+    begin
+        perform nextval('attempts');
+        raise 'could not serialize access' using errcode = '40001';
+    end $$;
+    grant usage on attempts to encore;
+    create trigger loses before insert on vouchers for each row when (new.code = 'V0') execute function loses()"""
+ATTEMPTS = 5
 # Who looks for a dead-lock first is its victim; the rival waits for a minute.
 IMPATIENT = "alter role encore in database encore set deadlock_timeout = '50ms'"
 
@@ -43,6 +54,8 @@ TRAPS = {
                      "with the attempt.",
     "inside": "The retry was inside of the transaction: the dead-lock came again, as the locks were never given back, or the "
               "transaction was aborted.",
+    "never gives up": "It went on after the fifth attempt. Whatever broke the first five will break the next as well, and "
+                      "whoever waits for the load learns nothing.",
     "piece by piece": "The load was interrupted, and a part of it stays.",
 }
 
@@ -90,8 +103,8 @@ async def examine(exam: Examination) -> None:
             return
         pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=1, max_size=2)
         try:
-            if await _interruption(exam, stack, look, pool):
-                await _dead_lock(exam, stack, look)
+            if await _interruption(exam, stack, look, pool) and await _dead_lock(exam, stack, look):
+                await _again_and_again(exam, look, pool)
         finally:
             pool.terminate()
 
@@ -165,7 +178,7 @@ async def _interrupted_by(exam: Examination, stack: Any, look: Any, pool: Any, h
     return not kept
 
 
-async def _dead_lock(exam: Examination, stack: Any, look: Any) -> None:
+async def _dead_lock(exam: Examination, stack: Any, look: Any) -> bool:
     """The load has order 1 and waits for order 20; the rival has 21 and waits for 1; then the load goes on, and wants 21."""
     await look.execute(f"delete from vouchers; {IMPATIENT}")
     rival, third = [await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER)) for _ in range(2)]
@@ -206,3 +219,16 @@ async def _dead_lock(exam: Examination, stack: Any, look: Any) -> None:
         exam.trap("blamed")
     elif sum("40P01" in text for text in errors) > 1 or isinstance(outcome.error, asyncpg.InFailedSQLTransactionError):
         exam.trap("inside")
+    return refused == [BAD]
+
+
+async def _again_and_again(exam: Examination, look: Any, pool: Any) -> None:
+    await look.execute(f"delete from vouchers; {ALWAYS}")
+    outcome = await exam.run(pool, rows()[0][:2], limit=8)
+    attempts = await look.fetchval("select case when is_called then last_value else 0 end from attempts")
+    exam.criterion(f"40001 each time: {ATTEMPTS} attempts, and its error leaves the function",
+                   attempts == ATTEMPTS and isinstance(outcome.error, asyncpg.SerializationError), f"{attempts}; {outcome}")
+    if attempts > ATTEMPTS and not outcome.returned:
+        exam.trap("never gives up")
+    elif outcome.returned:
+        exam.trap("blamed")

@@ -87,8 +87,10 @@ async def _import(exam: Examination) -> None:
 
         for what, error, interrupt in (
                 ("cancelled while it waits for a lock", asyncio.CancelledError, _cancel),
-                ("its query is ended by an administrator", asyncpg.QueryCanceledError, _end_query(look, conn))):
+                ("its query is ended by an administrator", asyncpg.QueryCanceledError, _end_query(look, conn)),
+                ("its lock_timeout is over", asyncpg.LockNotAvailableError, _set_before)):
             await look.execute(NEW_DAY)
+            await conn.execute(f"set lock_timeout = {200 if interrupt is _set_before else 0}")
             await rival.execute("begin")
             await rival.execute(LOCKED)
             outcome = await interrupted(exam, look, interrupt, conn, INTERRUPTED)
@@ -117,6 +119,10 @@ def _refused(outcome: Outcome) -> dict[Any, str] | None:
 
 async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
+
+
+async def _set_before(_: asyncio.Task[Any]) -> None:
+    pass
 
 
 def _end_query(look: Any, conn: Any) -> Callable[[asyncio.Task[Any]], Awaitable[None]]:
@@ -203,6 +209,8 @@ async def _order(exam: Examination) -> None:
         if not agree:
             exam.trap("half an order")
         await again()
+        outcome = await exam.run(conn, 15, "J10", "card", _points)
+        await left("the seat is held for somebody else: an error arrives, and nothing stays", outcome, 0, 0, Exception)
         await rival.execute("begin")
         await rival.execute(LOCKED)
         outcome = await interrupted(exam, look, _cancel, conn, 14, "A4", "card", _waiting_points)

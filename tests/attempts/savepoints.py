@@ -112,6 +112,20 @@ async def any_error_of_postgresql(conn: Any, sales: Sequence[Sale]) -> Any:
     return refused
 
 
+async def any_error_but_a_query_that_was_ended(conn: Any, sales: Sequence[Sale]) -> Any:
+    refused = []
+    async with conn.transaction():
+        for number, sale in enumerate(sales):
+            try:
+                async with conn.transaction():
+                    await sell(conn, *sale)
+            except asyncpg.QueryCanceledError:
+                raise
+            except Exception as error:
+                refused.append((number, str(error)))
+    return refused
+
+
 async def by_hand(conn: Any, sales: Sequence[Sale]) -> Any:
     refused = []
     async with conn.transaction():
@@ -203,6 +217,13 @@ async def points_last(conn: Any, customer: int, seat: str, method: str, add_poin
         return order, await added(conn, customer, order, add_points)
 
 
+async def a_taken_seat_is_sold_without_points(conn: Any, customer: int, seat: str, method: str, add_points: Any) -> Any:
+    try:
+        return await points_last(conn, customer, seat, method, add_points)
+    except SeatTaken:
+        return None, False
+
+
 # Task 3
 
 INSERT = "insert into vouchers (code, order_id, cents) values ($1, $2, $3)"
@@ -225,12 +246,63 @@ def chunks(vouchers: Sequence[Any]) -> list[range]:
 
 
 async def again(action: Callable[[], Any]) -> Any:
-    for _ in range(5):
+    for _ in range(4):
         try:
             return await action()
         except BROKEN:
             await asyncio.sleep(0.05)
-    raise RuntimeError("five attempts")
+    return await action()
+
+
+async def without_an_end(pool: Any, vouchers: Sequence[Any]) -> Any:
+    while True:
+        try:
+            async with pool.acquire() as conn, conn.transaction():
+                return await in_chunks(conn, vouchers)
+        except BROKEN:
+            await asyncio.sleep(0.05)
+
+
+async def in_chunks(conn: Any, vouchers: Sequence[Any]) -> list[int]:
+    refused = []
+    for chunk in chunks(vouchers):
+        async with conn.transaction():
+            refused += await halves(conn, vouchers, chunk)
+    return refused
+
+
+async def six_attempts(pool: Any, vouchers: Sequence[Any]) -> Any:
+    for attempt in range(6):
+        try:
+            async with pool.acquire() as conn, conn.transaction():
+                return await in_chunks(conn, vouchers)
+        except BROKEN:
+            if attempt == 5:
+                raise
+            await asyncio.sleep(0.05)
+    return None
+
+
+async def any_error_but_a_dead_lock(pool: Any, vouchers: Sequence[Any]) -> Any:
+    async def stored(conn: Any, numbers: range) -> list[int]:
+        try:
+            async with conn.transaction():
+                await conn.executemany(INSERT, [vouchers[number] for number in numbers])
+        except (asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError):
+            raise
+        except Exception:
+            half = len(numbers) // 2
+            return [*numbers] if not half else [*await stored(conn, numbers[:half]), *await stored(conn, numbers[half:])]
+        return []
+
+    async def once() -> list[int]:
+        refused = []
+        async with pool.acquire() as conn, conn.transaction():
+            for chunk in chunks(vouchers):
+                async with conn.transaction():
+                    refused += await stored(conn, chunk)
+        return refused
+    return await again(once)
 
 
 async def row_by_row(pool: Any, vouchers: Sequence[Any]) -> Any:
@@ -356,14 +428,19 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "blamed"): any_error_is_the_row_s,
     (3, "counted twice"): refused_outside_of_the_attempt,
     (3, "inside"): chunk_again,
+    (3, "never gives up"): without_an_end,
     (3, "piece by piece"): a_transaction_for_each_chunk,
 }
 
 MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "aborted", try_inside),
     (1, "swallowed", any_error_of_postgresql),
+    (1, "swallowed", any_error_but_a_query_that_was_ended),
     (1, None, by_hand),
+    (2, "", a_taken_seat_is_sold_without_points),
     (2, None, points_last),
     (3, "inside", again_in_the_aborted_block),
+    (3, "never gives up", six_attempts),
+    (3, "blamed", any_error_but_a_dead_lock),
     (3, None, in_sql),
 )
