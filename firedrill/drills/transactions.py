@@ -134,10 +134,13 @@ async def _last_seat(exam: Examination) -> None:
 
         seat, neighbour = seats.pop(), seats.pop()
         await other.execute(f"begin; update seats set status = 'held' where id = {neighbour}")
+        waiting = asyncio.ensure_future(exam.run(pool, neighbour, 8, limit=8))
+        await _until_waiting(stack, waiting)
         beside = await exam.run(pool, seat, 7, limit=3)
         await other.execute("rollback")
-        exam.criterion("somebody is buying the seat beside it: nobody waits for that", await is_right(seat, [beside]),
-                       str(beside) if not beside.returned else "sold" if beside.value else "None came back")
+        await waiting
+        exam.criterion("a sale of the seat beside it waits for the box office: this one waits for neither",
+                       await is_right(seat, [beside]), str(beside) if not beside.returned else "sold" if beside.value else "None came back")
 
         seat = seats.pop()
         nobody = await exam.run(pool, seat, 9999)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -86,12 +87,17 @@ async def look_twice(pool: Any, seat: int, customer: int) -> Any:
             return await _sell(conn, seat, customer)
 
 
-in_this_process = asyncio.Lock()
+in_this_process: dict[Any, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
 
 
 async def lock_in_this_process(pool: Any, seat: int, customer: int) -> Any:
-    async with in_this_process, pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+    async with in_this_process[pool, seat], pool.acquire() as conn, conn.transaction(isolation="read_committed"):
         return await _sell(conn, seat, customer)
+
+
+async def one_sale_after_the_other(pool: Any, seat: int, customer: int) -> Any:
+    async with in_this_process[pool, None]:
+        return await lock_the_row(pool, seat, customer)
 
 
 async def lock_the_table(pool: Any, seat: int, customer: int) -> Any:
@@ -263,6 +269,7 @@ MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, with_a_savepoint),
     (2, "", whatever_is_not_sold),
     (2, "lock table", lock_the_whole_table),
+    (2, "lock table", one_sale_after_the_other),
     (2, "level alone", raise_it_a_little),
     (2, "level alone", lock_the_row_at_the_default_level),
     (2, None, lock_the_row),
