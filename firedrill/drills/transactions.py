@@ -140,7 +140,8 @@ async def _last_seat(exam: Examination) -> None:
         await other.execute("rollback")
         await waiting
         exam.criterion("a sale of the seat beside it waits for the box office: this one waits for neither",
-                       await is_right(seat, [beside]), str(beside) if not beside.returned else "sold" if beside.value else "None came back")
+                       await is_right(seat, [beside]),
+                       str(beside) if not beside.returned else "sold" if beside.value else "None came back")
 
         seat = seats.pop()
         nobody = await exam.run(pool, seat, 9999)
