@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
-from IPython.display import display
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
-from PIL import Image
+if TYPE_CHECKING:       # matplotlib takes half a second to import, and most kernels draw nothing
+    from matplotlib.figure import Figure
 
 OPERATING_SYSTEM, TLS, POSTGRESQL = "#dbe9f6", "#fdebd0", "#dff0d8"
 
@@ -26,6 +25,9 @@ TIMEOUT = "TimeoutError: connect(timeout=) counts from step 2 to step 7"
 
 def show(figure: Figure, words: str) -> None:
     """Display `figure` as a small PNG whose text form is `words`."""
+    from IPython.display import display
+    from PIL import Image
+
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=80, format="png", metadata={"Software": None})
     # An octree keeps small areas of a pale colour apart; Pillow's other ways draw a timeline's grey as its pink.
@@ -37,6 +39,8 @@ def show(figure: Figure, words: str) -> None:
 
 def bars(values: dict[str, float], what: str) -> None:
     """Horizontal bars of measured values, relative to the smallest. The words name them, and no numbers, which vary."""
+    from matplotlib.figure import Figure
+
     least = min(values.values())
     figure = Figure(figsize=(7.5, 0.5 + 0.38 * len(values)), layout="constrained")
     axes = figure.subplots()
@@ -52,6 +56,9 @@ def bars(values: dict[str, float], what: str) -> None:
 
 def connecting() -> None:
     """Lesson 01: the steps of connecting, and at which of them each error comes."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import FancyBboxPatch
+
     figure = Figure(figsize=(8.6, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.set(xlim=(-0.02, 4.02), ylim=(-0.25, 2.08))

@@ -97,3 +97,9 @@ def test_servers_are_kept_until_an_interrupt_and_then_gone(number: signal.Signal
             return True
         return False
     assert eventually(lambda: asyncio.run(refused()))
+
+
+def test_an_exercise_opens_without_what_only_pictures_need() -> None:
+    """matplotlib takes longer to import than all the rest."""
+    code = "import sys; from firedrill import drills; print({'matplotlib', 'PIL'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "set()\n"

@@ -16,7 +16,6 @@ from ..servers.server import ROLE
 from ..servers.stack import Stack
 from .event import Event
 from .link import Link
-from .picture import draw
 from .proxy import Proxy
 from .recording import Recording
 from .table import Flight, flights, table
@@ -72,6 +71,7 @@ class Tap:
 
     def draw(self, *, startup: bool = False, hide: Collection[str] = (), mark: Collection[int] = ()) -> None:
         """Show the same as a picture, whose text form is the table. The arrows with the numbers in `mark` are red and bold."""
+        from .picture import draw
         shown = self._flights(startup, hide)
         pictures.show(draw(shown, mark), repr(table(shown, self._recording.forgotten)))
 
