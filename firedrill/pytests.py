@@ -22,6 +22,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,20 +74,21 @@ class Pytest:
         self._count = 0
         self._reader = asyncio.create_task(self._read())
 
-    async def __call__(self, *arguments: str, limit: float = LIMIT, folder: Path | None = None, **variables: str) -> Run:
+    async def __call__(self, *arguments: str, limit: float = LIMIT, **variables: str) -> Run:
         """One run; several may go on at a time. `variables` are added to its environment."""
         assert self._process.stdin
         self._count += 1
         number = self._count
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         with tempfile.NamedTemporaryFile(prefix="firedrill-pytest-") as output:
-            request = {"number": number, "arguments": [*OPTIONS, *arguments], "folder": str(folder or self._folder),
+            request = {"number": number, "arguments": [*OPTIONS, *arguments], "folder": str(self._folder),
                        "variables": {**WORLD, **self._variables, **variables}, "output": output.name, "limit": limit}
             try:
                 self._process.stdin.write(json.dumps(request).encode() + b"\n")
                 status, ended = await answer
             finally:
-                if self._waiting.pop(number, None) and not answer.done() or answer.cancelled():
+                del self._waiting[number]
+                if not answer.done() or answer.cancelled():     # nobody waits for it any more
                     with contextlib.suppress(OSError, RuntimeError):
                         self._process.stdin.write(json.dumps({"end": number}).encode() + b"\n")
             return Run(status, Path(output.name).read_text(errors="replace")[-FLOOD:], ended)
@@ -143,9 +145,10 @@ def serve(load: str) -> None:
     import asyncpg  # noqa: F401  each run needs these
     import pytest
 
-    if load:
-        importlib.import_module(load)
-    plugins = [importlib.import_module(name) for name in (ASYNCIO, XDIST)]
+    with warnings.catch_warnings(action="ignore"):      # they are shown by pytest, if at all
+        plugins = [importlib.import_module(name) for name in (ASYNCIO, XDIST)]
+        if load:
+            importlib.import_module(load)
     children: dict[int, Child] = {}
     buffer = b""
     try:
@@ -192,8 +195,9 @@ def _run(main: Callable[..., int], plugins: list[Any], request: dict[str, Any]) 
             os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FLOOD, FLOOD))
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        for descriptor, (name, flags) in enumerate([(os.devnull, os.O_RDONLY), *[(request["output"], os.O_WRONLY | os.O_APPEND)] * 2]):
-            os.dup2(os.open(name, flags), descriptor)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for descriptor in (1, 2):
+            os.dup2(os.open(request["output"], os.O_WRONLY | os.O_APPEND), descriptor)
         os.environ.update(request["variables"])
         os.chdir(request["folder"])
         sys.dont_write_bytecode = True
