@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -149,6 +150,7 @@ def serve(load: str) -> None:
         plugins = [importlib.import_module(name) for name in (ASYNCIO, XDIST)]
         if load:
             importlib.import_module(load)
+    gc.freeze()     # pytest collects garbage several times at its end: not all of this again, in each run
     children: dict[int, Child] = {}
     buffer = b""
     try:
