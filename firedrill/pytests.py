@@ -60,7 +60,7 @@ class Run:
     def total(self) -> str:
         """"1 failed, 2 passed"."""
         found = TOTAL.findall(self.output)
-        return found[-1] if found else self.ended or self.output[-2000:]
+        return self.ended or (found[-1] if found else self.output[-2000:])
 
     def __repr__(self) -> str:
         return "\n".join([*self.lines, self.total])
@@ -188,7 +188,10 @@ def _look_after(children: dict[int, Child]) -> None:
         if done:
             _end(pid)       # what it started and left behind
             del children[pid]
-            print(json.dumps([child.number, os.waitstatus_to_exitcode(status), child.ended]), flush=True)
+            code = os.waitstatus_to_exitcode(status)
+            if code < 0 and not child.ended:
+                child.ended = f"it died of {signal.Signals(-code).name}"
+            print(json.dumps([child.number, code, child.ended]), flush=True)
 
 
 def _run(main: Callable[..., int], plugins: list[Any], request: dict[str, Any]) -> int:

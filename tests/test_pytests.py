@@ -80,7 +80,8 @@ def test_its_folder_and_variables_count_and_nothing_of_the_run_around_it(tmp_pat
     ("import nonsense", "1 error"),
     ("raise SystemExit(0)", "SystemExit"),
     ("import os\nos._exit(0)", ""),
-], ids=["hangs", "hangs at import", "floods", "imports what is not there", "leaves", "ends its process"])
+    ("import os\nos.abort()", "it died of SIGABRT"),
+], ids=["hangs", "hangs at import", "floods", "imports what is not there", "leaves", "ends its process", "dies"])
 def test_a_run_that_goes_wrong_is_ended_and_says_so(tmp_path: Path, source: str, said: str) -> None:
     found = run(tmp_path, source, "-s", limit=1 if "still" in said else 20)
     assert said in repr(found)
