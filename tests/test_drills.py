@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import json
 import linecache
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from firedrill.drills import progress
 from firedrill.drills.drill import Drill, Task
 
 ROOT = Path(__file__).parents[1]
+FOLDER = tempfile.TemporaryDirectory(prefix="firedrill-tests-")
 
 
 def attempts(drill: Drill) -> dict[tuple[int, str], Callable[..., Any]]:
@@ -35,12 +37,16 @@ def more_attempts(drill: Drill) -> tuple[tuple[int, str | None, Callable[..., An
     return more
 
 
-def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Callable[..., Any]:
-    """The last function that the task's cells define, with a source that `inspect` finds, as in a notebook."""
+def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Callable[..., Any] | Path:
+    """The last function that the task's cells define, with a source that `inspect` finds, as in a notebook; or their file."""
     cells = json.loads((ROOT / f"solutions/{drill.name}.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     mine = "\n".join("".join(cell["source"]) for cell in cells if f"task-{task.number}" in cell["metadata"].get("tags", []))
     source, name = make(mine), f"<{drill.name} task {task.number} {make}>"
+    if source.startswith("%%writefile "):
+        file = Path(tempfile.mkdtemp(dir=FOLDER.name), "learners.py")
+        file.write_text(source.partition("\n")[2], encoding="utf-8")
+        return file
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     namespace: dict[str, Any] = {}
     imports = "\n".join(line for line in code[0].splitlines() if line.startswith(("import ", "from ")))
@@ -79,7 +85,7 @@ class OfADrill:
         assert task.traps[trap][:40] in repr(report)
 
     def test_more_attempts_fall_into_their_traps_and_other_answers_pass(
-            self, number: int, trap: str | None, code: Callable[..., Any]) -> None:
+            self, number: int, trap: str | None, code: Callable[..., Any] | Path) -> None:
         report = asyncio.run(self.drill[number].check(code))
         assert report.status == ("passed" if trap is None else "failed"), report
         assert report.traps == ((trap,) if trap else ()), report
@@ -100,8 +106,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     assert metafunc.cls
     tasks = metafunc.cls.drill.tasks
     if "code" in metafunc.fixturenames:
-        metafunc.parametrize(("number", "trap", "code"), [pytest.param(*one, id=one[2].__name__)
-                                                          for one in more_attempts(metafunc.cls.drill)])
+        metafunc.parametrize(("number", "trap", "code"), more_attempts(metafunc.cls.drill),
+                             ids=[code.stem if isinstance(code, Path) else code.__name__
+                                  for _, _, code in more_attempts(metafunc.cls.drill)])
     elif "trap" in metafunc.fixturenames:
         metafunc.parametrize(("task", "trap"), [pytest.param(task, trap, id=f"{task.number}-{trap}")
                                                 for task in tasks for trap in task.traps])

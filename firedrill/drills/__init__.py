@@ -21,6 +21,7 @@ from . import (
     prepared_statements,
     progress,
     savepoints,
+    testing,
     timeouts_and_cancellation,
     transactions,
 )
@@ -43,6 +44,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     migrations,
     cursors,
     listen_notify,
+    testing,
 )}
 
 

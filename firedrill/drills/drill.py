@@ -24,6 +24,7 @@ class Examination:
 
     code: Callable[..., Any]
     traps: dict[str, str]
+    file: Path | None = None        # what a cell has written, where that is the learner's code
     criteria: list[tuple[str, bool, str]] = field(default_factory=list)
     fallen: list[str] = field(default_factory=list)
 
@@ -79,14 +80,17 @@ class Task:
     drill: str
     _shown: list[int] = field(default_factory=lambda: [0])
 
-    async def check(self, code: Callable[..., Any]) -> Report:
-        """Run `code` against servers of its own, and say what was seen."""
-        if not callable(code):
+    async def check(self, code: Callable[..., Any] | Path) -> Report:
+        """Run `code`, a function or the file that a cell has written, against servers of its own, and say what was seen."""
+        file = code if isinstance(code, Path) else None
+        if file and not file.is_file():
+            return Report(self, "failed", (("the starter's cell has written its file", False, f"there is no {file}"),))
+        if not file and not callable(code):
             return Report(self, "failed", (("the starter's function is given to check()", False,
                                             f"got {type(code).__name__}"),))
         if _is_starter(code, self.drill, self.number):
             return Report(self, "not attempted")
-        examination = Examination(code, self.traps)
+        examination = Examination(_no_function if isinstance(code, Path) else code, self.traps, file)
         try:
             await self.examine(examination)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -124,11 +128,18 @@ class Drill:
                                         f"Task {task.number}: {task.title}" for task in self.tasks)])
 
 
-def _is_starter(code: Callable[..., Any], drill: str, number: int) -> bool:
+def _no_function(*_: object) -> None:
+    raise TypeError("the code of this task is a file")
+
+
+def _is_starter(code: Callable[..., Any] | Path, drill: str, number: int) -> bool:
     """Untouched, but for white space and comments."""
     from ..notebooks import starter
     try:
-        given = ast.parse(textwrap.dedent(inspect.getsource(code)))
-    except (OSError, TypeError, SyntaxError):
+        if not isinstance(code, Path):
+            given = ast.parse(textwrap.dedent(inspect.getsource(code)))
+            return any(ast.dump(node) == ast.dump(given.body[0]) for node in ast.parse(starter(drill, number)).body)
+        _magic, _, source = starter(drill, number).partition("\n")
+        return ast.dump(ast.parse(source)) == ast.dump(ast.parse(code.read_text(encoding="utf-8")))
+    except (OSError, TypeError, SyntaxError, ValueError):
         return False
-    return any(ast.dump(node) == ast.dump(given.body[0]) for node in ast.parse(starter(drill, number)).body)

@@ -1,0 +1,168 @@
+"""Wrong files for exercise 16, most of them the solution's with one thing changed, and other right ones."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+SOLUTION = Path(__file__).parents[2] / "solutions/16_testing.ipynb"
+FOLDER = tempfile.TemporaryDirectory(prefix="firedrill-tests-")
+
+
+def solved(number: int) -> str:
+    cells = json.loads(SOLUTION.read_text(encoding="utf-8"))["cells"]
+    (source,) = ["".join(cell["source"]) for cell in cells if f"task-{number}" in cell["metadata"].get("tags", [])]
+    return source.partition("\n")[2].partition("### STARTER")[0]
+
+
+def written(name: str, source: str) -> Path:
+    path = Path(FOLDER.name, f"{name}.py")
+    path.write_text(source, encoding="utf-8")
+    return path
+
+
+def changed(name: str, number: int, *changes: tuple[str, str]) -> Path:
+    source = solved(number)
+    for old, new in changes:
+        assert old in source, old
+        source = source.replace(old, new)
+    return written(name, source)
+
+
+BLOCK = solved(1)[solved(1).index("    transaction = conn"):]
+CLEAN = """    yield conn
+    assert conn.is_in_transaction() is False
+    await conn.execute("{}")
+    await conn.close()
+"""
+ASK = '''    assert await conn.fetchval("select count(*) from orders where id = $1", order) == 0
+'''
+ANY_SEAT = '''async def event(conn):
+    return 5
+
+
+async def seat(conn, event):
+    return await conn.fetchval("select status from seats where event_id = $1 and label = 'F6'", event)
+'''
+OWN_EVENT = solved(2)[solved(2).index("async def event(conn)"):solved(2).index("async def test_a_seat_is_sold(")]
+ALONE = solved(3)[:solved(3).index("@pytest")]
+
+DELETES = CLEAN.format("delete from payments; delete from orders; update seats set status = 'free'")
+TRUNCATE_LATER = CLEAN.format("update seats set status = 'free' where event_id = 5")
+RAISE = """    try:
+        async with conn.transaction():
+            yield conn
+            assert conn.is_in_transaction()
+            raise asyncpg.TransactionRollbackError("undo")
+    finally:
+        await conn.close()
+"""
+BLOCK_THAT_RAISES_AND_CATCHES = """    class Undo(Exception):
+        pass
+
+    try:
+        async with conn.transaction():
+            yield conn
+            assert conn.is_in_transaction()
+            raise Undo
+    except Undo:
+        pass
+    finally:
+        await conn.close()
+"""
+ONE_SESSION = """
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pool():
+    name = f"test_{uuid.uuid4().hex}"
+    admin = await asyncpg.connect(os.environ["ADMIN_URL"])
+    await admin.execute(f"create database {name} template encore_template")
+    pool = await asyncpg.create_pool(os.environ["DATABASE_URL"].removesuffix("encore") + name)
+    yield pool
+    pool.terminate()
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+"""
+ONE_DATABASE = """
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def database():
+    name = f"test_{uuid.uuid4().hex}"
+    admin = await asyncpg.connect(os.environ["ADMIN_URL"])
+    await admin.execute(f"create database {name} template encore_template")
+    yield os.environ["DATABASE_URL"].removesuffix("encore") + name
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest_asyncio.fixture
+async def pool(database):
+    pool = await asyncpg.create_pool(database, min_size=0, max_size=5)
+    yield pool
+    pool.terminate()
+"""
+CONNECTION = """
+import contextlib
+
+
+@pytest_asyncio.fixture
+async def pool():
+    conn = await asyncpg.connect(os.environ["DATABASE_URL"])
+    transaction = conn.transaction()
+    await transaction.start()
+
+    class OneConnection:
+        fetchval, execute = conn.fetchval, conn.execute
+
+        @contextlib.asynccontextmanager
+        async def acquire(self):
+            yield conn
+
+    yield OneConnection()
+    await transaction.rollback()
+    await conn.close()
+"""
+THE_SHOPS = """
+@pytest_asyncio.fixture
+async def pool():
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0) as pool:
+        yield pool
+"""
+A_NAME = ('f"test_{uuid.uuid4().hex}"', '"test"')
+FRESH = ("    await admin.execute(f\"create", "    await admin.execute(f\"drop database if exists {name} with (force)\")\n"
+                                          "    await admin.execute(f\"create")
+CLOSE = ("pool.terminate()", "await pool.close()")
+
+TRAPS = {
+    (1, "deletes"): changed("delete_everything", 1, (BLOCK, DELETES)),
+    (1, "stays"): changed("free_the_seats", 1, (BLOCK, TRUNCATE_LATER)),
+    (1, "raises"): changed("find_the_right_exception", 1, (BLOCK, RAISE)),
+    (1, "one way"): changed("direct_only", 1, ('["DATABASE_URL", "PGBOUNCER_URL"]', '["DATABASE_URL"]')),
+    (1, "unclosed"): changed("never_close", 1, ("        await conn.close()\n", "")),
+    (1, "commits"): changed("do_not_look", 1, ("        assert conn.is_in", "        conn.is_in")),
+    (2, "skips"): changed("skip_the_refund", 2, ("async def test_a_refund", "@pytest.mark.skip\nasync def test_a_refund")),
+    (2, "commits"): changed("commit", 2, ('    assert await seat(conn, event) == "sold"\n',
+                                          '    assert await seat(conn, event) == "sold"\n'
+                                          '    await conn.execute("commit; begin")\n')),
+    (2, "order"): changed("remember_the_order", 2, (
+        '    assert await seat(conn, event) == "sold"\n',
+        '    assert await seat(conn, event) == "sold"\n    seen.append(event)\n'),
+        ("async def test_the_order_costs", "seen = []\n\n\nasync def test_the_order_costs"),
+        ("    with pytest.raises(LookupError):\n", "    assert seen\n    with pytest.raises(LookupError):\n")),
+    (2, "numbers"): changed("count_the_table", 2, (ASK, '    assert await conn.fetchval("select count(*) from orders") == 97\n')),
+    (2, "shared rows"): changed("sell_a_seat_of_the_shop", 2, (OWN_EVENT, ANY_SEAT), ('"A1"', '"F6"'),
+                                ("7300, 7300", "8200, 8200")),
+    (2, "finds too little"): changed("look_at_nothing", 2, (ASK, ""), ("(7300, 7300, ", "(row[0], row[1], ")),
+    (3, "the shop's own"): written("commit_in_the_shop", ALONE + THE_SHOPS),
+    (3, "wrong loop"): written("one_pool_for_all", ALONE + ONE_SESSION),
+    (3, "one connection"): written("one_connection_for_all", ALONE + CONNECTION),
+    (3, "one for all"): written("one_database_for_all", ALONE + ONE_DATABASE),
+    (3, "one name"): changed("drop_it_first", 3, A_NAME, FRESH),
+    (3, "waits"): changed("close_the_pool", 3, CLOSE),
+    (3, "left over"): changed("never_drop", 3, ('        await admin.execute(f"drop database {name} with (force)")\n', "")),
+}
+MORE = (
+    (1, None, changed("catch_what_was_raised", 1, (BLOCK, BLOCK_THAT_RAISES_AND_CATCHES))),
+    (2, "", written("does_not_import", "import nonsense_of_mine\n")),
+    (3, None, changed("name_by_process", 3, ("uuid.uuid4().hex", "os.getpid()}_{id(object())"))),
+    (3, "one name", changed("one_name", 3, A_NAME)),
+)
