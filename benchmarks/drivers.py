@@ -123,8 +123,8 @@ class _Drivers:
             "asyncpg, no cache": lambda: self.uncached.fetchrow(query + "$1", 17),
             "psycopg, text": lambda: self.psycopg(query + "%s", 17),
             "psycopg, binary": lambda: self.psycopg(query + "%s", 17, binary=True),
-            "Core on asyncpg": lambda: self.core["asyncpg"].execute(statement),
-            "Core on psycopg": lambda: self.core["psycopg"].execute(statement),
+            "Core on asyncpg": lambda: self._rows("asyncpg", statement),
+            "Core on psycopg": lambda: self._rows("psycopg", statement),
             "ORM on asyncpg": lambda: self.session.get(Seat, 17, populate_existing=True),
         }
 
@@ -134,10 +134,13 @@ class _Drivers:
             "asyncpg": lambda: self.conn.fetch(query),
             "psycopg, text": lambda: self.psycopg(query),
             "psycopg, binary": lambda: self.psycopg(query, binary=True),
-            "Core on asyncpg": lambda: self.core["asyncpg"].execute(statement),
-            "Core on psycopg": lambda: self.core["psycopg"].execute(statement),
+            "Core on asyncpg": lambda: self._rows("asyncpg", statement),
+            "Core on psycopg": lambda: self._rows("psycopg", statement),
             "ORM on asyncpg": self._objects,
         }
+
+    async def _rows(self, name: str, statement: Any) -> Any:
+        return (await self.core[name].execute(statement)).all()
 
     async def _objects(self) -> Any:
         self.session.expunge_all()
