@@ -20,12 +20,12 @@ from types import ModuleType
 
 from firedrill.servers import Unavailable
 
-from . import cold, machine, memory, notebooks, opening, remedies, wire
+from . import cold, drivers, machine, memory, notebooks, opening, remedies, wire
 from .ending import undisturbed
 from .row import Row, not_measured
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-MODULES = (cold, opening, memory, notebooks, wire, remedies)        # `cold` makes the cache that the others use
+MODULES = (cold, opening, memory, notebooks, wire, remedies, drivers)        # `cold` makes the cache that the others use
 HEAD = ("| what | median (worst) | peer | peer's median (worst) | ratio (worst round) | target | |\n"
         "|---|---|---|---|---|---|---|")
 

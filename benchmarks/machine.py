@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from firedrill.servers import Unavailable, debian, docker
 
-PACKAGES = ("asyncpg", "testcontainers", "pytest-postgresql", "nbval", "nbclient", "pytest", "ipykernel")
+PACKAGES = ("asyncpg", "psycopg", "sqlalchemy", "testcontainers", "pytest-postgresql", "nbval", "nbclient", "pytest", "ipykernel")
 IMAGES = (("PostgreSQL, docker", "postgres:17", "postgres"),
           ("PgBouncer, docker", "localhost/asyncpg-fire-drills/pgbouncer", "pgbouncer"))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..servers import Unavailable
 from . import (
     bulk_loading,
+    choosing_a_driver,
     connecting,
     cursors,
     exhaustion,
@@ -45,6 +46,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     cursors,
     listen_notify,
     testing,
+    choosing_a_driver,
 )}
 
 
