@@ -41,6 +41,8 @@ def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Calla
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     mine = "\n".join("".join(cell["source"]) for cell in cells if f"task-{task.number}" in cell["metadata"].get("tags", []))
     source, name = make(mine), f"<{drill.name} task {task.number} {make}>"
+    if task.is_file:
+        return written(source.partition("\n")[2])
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     namespace: dict[str, Any] = {}
     imports = "\n".join(line for line in code[0].splitlines() if line.startswith(("import ", "from ")))
@@ -49,6 +51,14 @@ def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Calla
     exec(compile(source, name, "exec"), namespace)
     found: Callable[..., Any] = [value for key, value in namespace.items() if key not in before and callable(value)][-1]
     return found
+
+
+def written(source: str) -> Path:
+    """For a task whose code is a file: that file, as its cell writes it."""
+    file = Path(tempfile.mkdtemp(prefix="firedrill-")) / "app.py"
+    atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
+    file.write_text(source, encoding="utf-8")
+    return file
 
 
 class OfADrill:

@@ -12,6 +12,7 @@ from . import (
     connecting,
     cursors,
     exhaustion,
+    fastapi_shop,
     json_and_codecs,
     listen_notify,
     migrations,
@@ -43,6 +44,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     migrations,
     cursors,
     listen_notify,
+    fastapi_shop,
 )}
 
 

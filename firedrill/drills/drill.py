@@ -26,6 +26,7 @@ class Examination:
     traps: dict[str, str]
     criteria: list[tuple[str, bool, str]] = field(default_factory=list)
     fallen: list[str] = field(default_factory=list)
+    file: Path = Path()         # where the learner's code is one; then `code` is not called
 
     async def run(self, *arguments: Any, limit: float = 5.0, plain: bool = False) -> Outcome:
         return await attempt.run(self.code, *arguments, limit=limit, plain=plain)
@@ -77,16 +78,21 @@ class Task:
     hints: tuple[str, str, str]
     traps: dict[str, str]
     drill: str
+    is_file: bool = False       # the task's cell writes a file, whose path `check` is given
     _shown: list[int] = field(default_factory=lambda: [0])
 
-    async def check(self, code: Callable[..., Any]) -> Report:
+    async def check(self, code: Callable[..., Any] | str | Path) -> Report:
         """Run `code` against servers of its own, and say what was seen."""
-        if not callable(code):
+        file = Path(code) if self.is_file and isinstance(code, str | Path) else Path()
+        if self.is_file and not file.is_file():
+            return Report(self, "failed", (("the path of the file that the cell above writes is given to check()", False,
+                                            f"got {code!r}, which is none"),))
+        if not self.is_file and not callable(code):
             return Report(self, "failed", (("the starter's function is given to check()", False,
                                             f"got {type(code).__name__}"),))
-        if _is_starter(code, self.drill, self.number):
+        if _is_starter(file if self.is_file else code, self.drill, self.number):
             return Report(self, "not attempted")
-        examination = Examination(code, self.traps)
+        examination = Examination(code if callable(code) else print, self.traps, file=file)
         try:
             await self.examine(examination)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -124,11 +130,14 @@ class Drill:
                                         f"Task {task.number}: {task.title}" for task in self.tasks)])
 
 
-def _is_starter(code: Callable[..., Any], drill: str, number: int) -> bool:
+def _is_starter(code: object, drill: str, number: int) -> bool:
     """Untouched, but for white space and comments."""
     from ..notebooks import starter
     try:
-        given = ast.parse(textwrap.dedent(inspect.getsource(code)))
-    except (OSError, TypeError, SyntaxError):
+        if isinstance(code, Path):
+            wanted = starter(drill, number).partition("\n")[2]      # below the line with %%writefile
+            return ast.dump(ast.parse(code.read_text(encoding="utf-8"))) == ast.dump(ast.parse(wanted))
+        given = ast.parse(textwrap.dedent(inspect.getsource(code)))     # type: ignore[arg-type]
+    except (OSError, TypeError, SyntaxError, UnicodeDecodeError):
         return False
     return any(ast.dump(node) == ast.dump(given.body[0]) for node in ast.parse(starter(drill, number)).body)
