@@ -4,14 +4,12 @@
     shop.url, shop.pid, shop.log()
     await shop.stop()                                           # SIGTERM: requests are finished, the lifespan ends
 
-To import FastAPI takes a second of processor time. One process does so once, and forks each service. It ends them all when its
-standard input ends: with the notebook, by kill -9 too.
+All are forked by one process that has imported FastAPI, see `forks`, and end with the notebook, by kill -9 too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -21,13 +19,11 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from .servers.errors import Unavailable
 
-PRELOADED = ("asyncpg", "fastapi", "httpx", "uvicorn.loops.uvloop", "uvicorn.protocols.http.auto", "uvicorn.lifespan.on")
 _forker: subprocess.Popen[str] | None = None
 _lock = threading.Lock()        # one question at a time
 
@@ -72,7 +68,8 @@ class Service:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-async def start(folder: str | Path, app: str, *, timeout: float = 20, graceful: float | None = None, **environment: str) -> Service:
+async def start(folder: str | Path, app: str, *, timeout: float = 20, graceful: float | None = None,
+                **environment: str) -> Service:
     """Returns when it accepts connections, after the start of its lifespan. `graceful` is --timeout-graceful-shutdown.
 
     Raises `Unavailable` with the end of its log if it ends, or does not listen within `timeout` seconds. Nothing is left then.
@@ -94,17 +91,13 @@ async def start(folder: str | Path, app: str, *, timeout: float = 20, graceful: 
     return service
 
 
-def _end(service: Service) -> str:
-    return "\n".join(service.log().rstrip().splitlines()[-12:]) or "(nothing)"
-
-
 def prepare() -> None:
-    """Let the process that forks begin with its imports. Returns at once; `start` does so, too."""
+    """Let the process that forks begin with its imports. Returns at once; without it, the first `start` waits for them."""
     global _forker
     with _lock:
         if _forker is None or _forker.poll() is not None:
-            _forker = subprocess.Popen([sys.executable, "-m", __spec__.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       text=True, start_new_session=True)
+            _forker = subprocess.Popen([sys.executable, "-m", "firedrill.forks"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def _ask(**question: Any) -> dict[str, Any]:
@@ -118,65 +111,5 @@ def _ask(**question: Any) -> dict[str, Any]:
         return answer
 
 
-def answer_all() -> None:
-    """The other side. A number that was forked is given to nobody else until it is polled here: nobody else is killed."""
-    for module in PRELOADED:
-        with contextlib.suppress(ImportError):      # there is no uvloop on some systems; others are named by the service
-            __import__(module)
-    running: set[int] = set()
-    for line in sys.stdin:
-        question = json.loads(line)
-        answer: dict[str, Any] = {}
-        if pid := question.get("poll"):
-            ended, status = os.waitpid(pid, os.WNOHANG) if pid in running else (pid, 0)
-            running -= {ended}
-            answer["exit_code"] = os.waitstatus_to_exitcode(status) if ended else None
-        elif pid := question.get("kill"):
-            _kill(running & {pid})
-        else:
-            with socket.socket() as listener:       # bound here, so nobody else gets the port; uvicorn listens
-                listener.bind(("127.0.0.1", 0))
-                answer = {"pid": os.fork() or _serve(listener, **question), "port": listener.getsockname()[1]}
-            with contextlib.suppress(PermissionError, ProcessLookupError):      # it does so itself, too
-                os.setpgid(answer["pid"], answer["pid"])
-            running.add(answer["pid"])
-        print(json.dumps(answer), flush=True)
-    _kill(running)
-
-
-def _kill(leaders: set[int]) -> None:
-    for pid in leaders:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-
-
-def _serve(listener: socket.socket, folder: str, app: str, log: str, environment: dict[str, str],
-           graceful: float | None) -> NoReturn:
-    """In the forked process: as `uvicorn app:app` in this folder."""
-    import uvicorn
-    code = 1
-    try:
-        os.setpgid(0, 0)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for stream in (1, 2):
-            os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), stream)
-        sys.stdout.reconfigure(line_buffering=True)     # type: ignore[union-attr]
-        os.chdir(folder)
-        os.environ.update(environment)
-        config = uvicorn.Config(app, use_colors=False, timeout_graceful_shutdown=graceful)  # type: ignore[arg-type]
-        sys.path.insert(0, "")
-        config.load_app()       # before there is an event loop, as uvicorn does
-        server = uvicorn.Server(config)
-        server.run(sockets=[listener])
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
-
-
-if __name__ == "__main__":
-    answer_all()
+def _end(service: Service) -> str:
+    return "\n".join(service.log().rstrip().splitlines()[-12:]) or "(nothing)"

@@ -139,7 +139,7 @@ def test_code_that_harms_its_servers_fails_and_leaves_none(code: Callable[..., A
 
 
 def test_what_is_no_function_is_said() -> None:
-    assert "got str" in repr(asyncio.run(drills.open("01")[1].check("postgresql://")))      # type: ignore[arg-type]
+    assert "got str" in repr(asyncio.run(drills.open("01")[1].check("postgresql://")))
 
 
 def test_a_check_that_names_an_unknown_trap_is_a_mistake() -> None:

@@ -19,6 +19,8 @@ from firedrill import drills, notebooks
 from firedrill.drills import progress
 from firedrill.drills.drill import Drill, Task
 
+from .attempts import written
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -35,8 +37,8 @@ def more_attempts(drill: Drill) -> tuple[tuple[int, str | None, Callable[..., An
     return more
 
 
-def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Callable[..., Any]:
-    """The last function that the task's cells define, with a source that `inspect` finds, as in a notebook."""
+def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Any:
+    """The last function that the task's cells define, with a source that `inspect` finds, as in a notebook. Or their file."""
     cells = json.loads((ROOT / f"solutions/{drill.name}.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     mine = "\n".join("".join(cell["source"]) for cell in cells if f"task-{task.number}" in cell["metadata"].get("tags", []))
@@ -51,14 +53,6 @@ def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Calla
     exec(compile(source, name, "exec"), namespace)
     found: Callable[..., Any] = [value for key, value in namespace.items() if key not in before and callable(value)][-1]
     return found
-
-
-def written(source: str) -> Path:
-    """For a task whose code is a file: that file, as its cell writes it."""
-    file = Path(tempfile.mkdtemp(prefix="firedrill-")) / "app.py"
-    atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
-    file.write_text(source, encoding="utf-8")
-    return file
 
 
 class OfADrill:
@@ -106,8 +100,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     assert metafunc.cls
     tasks = metafunc.cls.drill.tasks
     if "code" in metafunc.fixturenames:
-        metafunc.parametrize(("number", "trap", "code"), [pytest.param(*one, id=one[2].__name__)
-                                                          for one in more_attempts(metafunc.cls.drill)])
+        metafunc.parametrize(("number", "trap", "code"), [pytest.param(*one, id=getattr(one[2], "__name__", f"{number}"))
+                                                          for number, one in enumerate(more_attempts(metafunc.cls.drill))])
     elif "trap" in metafunc.fixturenames:
         metafunc.parametrize(("task", "trap"), [pytest.param(task, trap, id=f"{task.number}-{trap}")
                                                 for task in tasks for trap in task.traps])
