@@ -112,4 +112,5 @@ def _ask(**question: Any) -> dict[str, Any]:
 
 
 def _end(service: Service) -> str:
-    return "\n".join(service.log().rstrip().splitlines()[-12:]) or "(nothing)"
+    lines = [line for line in service.log().rstrip().splitlines() if "<frozen importlib" not in line]
+    return "\n".join(lines[-12:]) or "(nothing)"
