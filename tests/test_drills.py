@@ -9,7 +9,6 @@ import asyncio
 import importlib
 import json
 import linecache
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from firedrill import drills, notebooks
 from firedrill.drills import progress
 from firedrill.drills.drill import Drill, Task
 
+from .attempts import written
+
 ROOT = Path(__file__).parents[1]
-FOLDER = tempfile.TemporaryDirectory(prefix="firedrill-tests-")
 
 
 def attempts(drill: Drill) -> dict[tuple[int, str], Callable[..., Any]]:
@@ -44,9 +44,7 @@ def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Calla
     mine = "\n".join("".join(cell["source"]) for cell in cells if f"task-{task.number}" in cell["metadata"].get("tags", []))
     source, name = make(mine), f"<{drill.name} task {task.number} {make}>"
     if source.startswith("%%writefile "):
-        file = Path(tempfile.mkdtemp(dir=FOLDER.name), "learners.py")
-        file.write_text(source.partition("\n")[2], encoding="utf-8")
-        return file
+        return written(source.partition("\n")[2])
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     namespace: dict[str, Any] = {}
     imports = "\n".join(line for line in code[0].splitlines() if line.startswith(("import ", "from ")))

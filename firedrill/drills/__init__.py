@@ -13,6 +13,7 @@ from . import (
     connecting,
     cursors,
     exhaustion,
+    fastapi_shop,
     json_and_codecs,
     listen_notify,
     migrations,
@@ -45,6 +46,7 @@ DRILLS: dict[str, Drill] = {module.DRILL.name: module.DRILL for module in (
     migrations,
     cursors,
     listen_notify,
+    fastapi_shop,
     testing,
     choosing_a_driver,
 )}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
+from . import written
+
 SOLUTION = Path(__file__).parents[2] / "solutions/16_testing.ipynb"
-FOLDER = tempfile.TemporaryDirectory(prefix="firedrill-tests-")
 
 
 def solved(number: int) -> str:
@@ -16,18 +16,12 @@ def solved(number: int) -> str:
     return source.partition("\n")[2].partition("### STARTER")[0]
 
 
-def written(name: str, source: str) -> Path:
-    path = Path(FOLDER.name, f"{name}.py")
-    path.write_text(source, encoding="utf-8")
-    return path
-
-
 def changed(name: str, number: int, *changes: tuple[str, str]) -> Path:
     source = solved(number)
     for old, new in changes:
         assert old in source, old
         source = source.replace(old, new)
-    return written(name, source)
+    return written(source, name)
 
 
 BLOCK = solved(1)[solved(1).index("    transaction = conn"):]
@@ -152,17 +146,17 @@ TRAPS = {
     (2, "shared rows"): changed("sell_a_seat_of_the_shop", 2, (OWN_EVENT, ANY_SEAT), ('"A1"', '"F6"'),
                                 ("7300, 7300", "8200, 8200")),
     (2, "finds too little"): changed("look_at_nothing", 2, (ASK, ""), ("(7300, 7300, ", "(row[0], row[1], ")),
-    (3, "the shop's own"): written("commit_in_the_shop", ALONE + THE_SHOPS),
-    (3, "wrong loop"): written("one_pool_for_all", ALONE + ONE_SESSION),
-    (3, "one connection"): written("one_connection_for_all", ALONE + CONNECTION),
-    (3, "one for all"): written("one_database_for_all", ALONE + ONE_DATABASE),
+    (3, "the shop's own"): written(ALONE + THE_SHOPS, "commit_in_the_shop"),
+    (3, "wrong loop"): written(ALONE + ONE_SESSION, "one_pool_for_all"),
+    (3, "one connection"): written(ALONE + CONNECTION, "one_connection_for_all"),
+    (3, "one for all"): written(ALONE + ONE_DATABASE, "one_database_for_all"),
     (3, "one name"): changed("drop_it_first", 3, A_NAME, FRESH),
     (3, "waits"): changed("close_the_pool", 3, CLOSE),
     (3, "left over"): changed("never_drop", 3, ('        await admin.execute(f"drop database {name} with (force)")\n', "")),
 }
 MORE = (
     (1, None, changed("catch_what_was_raised", 1, (BLOCK, BLOCK_THAT_RAISES_AND_CATCHES))),
-    (2, "", written("does_not_import", "import nonsense_of_mine\n")),
+    (2, "", written("import nonsense_of_mine\n", "does_not_import")),
     (3, None, changed("name_by_process", 3, ("uuid.uuid4().hex", "os.getpid()}_{id(object())"))),
     (3, "one name", changed("one_name", 3, A_NAME)),
 )

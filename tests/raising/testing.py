@@ -1,4 +1,4 @@
-"""The errors of lesson 16: of fixtures, loops, templates, and a FastAPI application without its lifespan."""
+"""The errors of lesson 16: of fixtures, loops and templates."""
 
 from __future__ import annotations
 
@@ -46,7 +46,6 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     raised |= {
         "RollbackError": await raised_by(_fixture(user)),
         "template in use": await raised_by(admin.execute("create database copy template encore")),
-        "no lifespan": await raised_by(_without_lifespan()),
     }
     await user.close()
     await admin.execute("alter database encore with allow_connections false")
@@ -71,17 +70,3 @@ async def _by_pytest() -> dict[str, BaseException]:
 async def _fixture(conn: asyncpg.Connection) -> None:
     async with conn.transaction():
         raise asyncpg.RollbackError
-
-
-async def _without_lifespan() -> None:
-    from fastapi import FastAPI
-    from httpx import ASGITransport, AsyncClient
-
-    app = FastAPI()
-
-    @app.get("/")
-    async def index() -> int:
-        return int(await app.state.pool.fetchval("select 1"))
-
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://shop") as client:
-        await client.get("/")

@@ -1,0 +1,133 @@
+"""Wrong fixes for exercise 15, and other right ones: the solution's files, or the starters, with a few lines changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from firedrill import notebooks
+
+from . import written
+
+
+def _solution(task: int, *changes: tuple[str, str]) -> Path:
+    cells = json.loads((notebooks.REPOSITORY / "solutions/15_fastapi.ipynb").read_text(encoding="utf-8"))["cells"]
+    (source,) = ("".join(cell["source"]) for cell in cells if f"task-{task}" in cell["metadata"].get("tags", []))
+    return _changed(source, changes)
+
+
+def _starter(task: int, *changes: tuple[str, str]) -> Path:
+    return _changed(notebooks.starter("15_fastapi", task), changes)
+
+
+def _changed(source: str, changes: tuple[tuple[str, str], ...]) -> Path:
+    for old, new in changes:
+        assert old in source, old
+        source = source.replace(old, new)
+    return written(source.partition("\n")[2])       # below %%writefile
+
+
+ON_SAME = ("async def get_transaction(request: Request):\n"
+           "    async with request.app.state.pool.acquire() as conn, conn.transaction():\n"
+           "        yield conn\n",
+           "async def get_transaction(conn=Depends(get_conn)):\n"
+           "    async with conn.transaction():\n"
+           "        yield conn\n")
+RAISES = ('return JSONResponse({"detail": "not free"}, status_code=409)', 'raise HTTPException(409, "not free")')
+FUNCTION = ("conn=Depends(get_transaction))", 'conn=Depends(get_transaction, scope="function"))')
+IN_THE_FUNCTION = ('''@app.post("/orders")
+async def order(seat: int, customer=Depends(get_customer, scope="function"),
+                conn=Transaction):
+    number''', '''@app.post("/orders")
+async def order(seat: int, customer: int):
+    async with app.state.pool.acquire() as conn, conn.transaction():
+        return await in_transaction(seat, await get_customer(customer, conn), conn)
+
+
+async def in_transaction(seat, customer, conn):
+    number''')
+AUTOCOMMIT = ('''    number = await conn.fetchval("""
+        insert''', '''    if not await conn.fetchval("""update seats set status = 'sold'
+                                  where id = $1 and status = 'free' returning true""", seat):
+        raise HTTPException(409)
+    return await conn.fetchval("""
+        insert''')
+HANDLER = ('''async def get_conn(''', '''@app.exception_handler(asyncpg.PostgresError)
+async def refused(request, error):
+    return JSONResponse({"detail": "refused"}, status_code=409)
+
+
+async def get_conn(''')
+
+LATE = ('''    if not await pool.fetchval(CHANGE, seat, "free", "held"):
+''', '''    if await pool.fetchval("select status from seats where id = $1", seat) != "free":
+''')
+SOLD_LATE = ('price = await conn.fetchval(CHANGE, seat, "held", "sold")',
+             '''price = await conn.fetchval(CHANGE, seat, "free", "sold")
+        if not price:
+            raise HTTPException(409)''')
+IN_MEMORY = (LATE[0], '''    if seat in taken:
+        raise HTTPException(409)
+    taken.add(seat)
+''' + LATE[1])
+TAKEN = ('CHANGE = "', 'taken = set()\nCHANGE = "')
+NOT_GIVEN_BACK = ('''        await pool.execute(CHANGE, seat, "held", "free")
+        raise''', "        raise")
+ONLY_REFUSALS = ('''    except httpx.HTTPError:
+        failed = 502
+''', '''    except httpx.HTTPError:
+        raise HTTPException(502) from None
+''')
+
+ASKS_FIRST = ('''async def report(request: Request):
+    async with''', '''async def report(request: Request):
+    if await request.is_disconnected():
+        raise HTTPException(499)
+    async with''')
+SOON = ('''    async with app.state.pool.acquire() as conn:
+        return await conn.fetchval("select report()")''', '''    try:
+        conn = await app.state.pool.acquire(timeout=0.5)
+    except TimeoutError:
+        raise HTTPException(503, "busy", {"Retry-After": "1"}) from None
+    try:
+        return await conn.fetchval("select report()")
+    finally:
+        await app.state.pool.release(conn)''')
+LIVES = ('return await app.state.pool.fetchval("select \'live\'")', 'return "live"')
+IS_READY = ('''    return await app.state.pool.fetchval("select 'ready'")''', '''    try:
+        return await app.state.pool.fetchval("select 'ready'")
+    except DOWN:
+        raise HTTPException(503) from None''')
+POLLS = ('''    while (await request.receive())["type"] != "http.disconnect":
+        pass''', '''    while not await request.is_disconnected():
+        await asyncio.sleep(0.1)''')
+
+TRAPS = {
+    (1, "before COMMIT"): _starter(1, HANDLER, ON_SAME, RAISES),
+    (1, "half"): _solution(1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT),
+    (1, "commits a refusal"): _solution(1, ('raise HTTPException(409, "not free")', RAISES[0])),
+    (1, "two connections"): _starter(1, RAISES, FUNCTION),
+    (1, "larger pool"): _starter(1, RAISES, FUNCTION, ('int(os.environ["POOL_SIZE"])', "50")),
+    (2, "charged twice"): _solution(2, LATE, SOLD_LATE),
+    (2, "holds a connection"): _starter(2, ("        reply = await", "        try:\n            reply = await"), (
+        "params=charge)\n", "params=charge)\n        except httpx.HTTPError:\n            raise HTTPException(502) from None\n")),
+    (2, "larger pool"): _solution(2, ('int(os.environ["POOL_SIZE"])', "20")),
+    (2, "stays taken"): _solution(2, NOT_GIVEN_BACK),
+    (3, "runs on"): _starter(3, ASKS_FIRST, SOON, LIVES, IS_READY),
+    (3, "ends all"): _solution(3, ("min_size=1,", "min_size=1, command_timeout=1,")),
+    (3, "waits for ever"): _solution(3, ("acquire(timeout=0.5)", "acquire()")),
+    (3, "leaks"): _solution(3, (
+        "        await app.state.pool.release(conn)\n",
+        "        if not query.cancelled():\n            await app.state.pool.release(conn)\n")),
+    (3, "restarts all"): _solution(3, ('return "live"', "return await ready()")),
+}
+MORE: tuple[tuple[int, str | None, Path], ...] = (
+    (1, None, _solution(1, IN_THE_FUNCTION, ("customer: int, conn=Transaction", "customer, conn"))),
+    (1, "", written("import nothing_of_the_kind\n")),
+    (1, "", written("async def app(scope, receive, send):\n    while True:\n        message = await receive()\n"
+                    "        await send({'type': message['type'] + '.complete'})\n        if 'http' in scope['type']:\n"
+                    "            raise ValueError('rubbish')\n")),
+    (2, "charged twice", _solution(2, TAKEN, IN_MEMORY, SOLD_LATE)),
+    (2, "stays taken", _solution(2, ONLY_REFUSALS)),
+    (3, None, _solution(3, POLLS)),
+)
