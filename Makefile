@@ -13,7 +13,7 @@ lab: $(LEARNER)             ## the lessons in JupyterLab: make lab ARGS="--port 
 test: $(TESTER)             ## every check: make test ARGS="-k servers"
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 6 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 notebooks: $(TESTER)        ## run lessons and solutions, store their outputs, make the exercises: make notebooks NAMES=01_connecting
 	$(BIN)/python -m firedrill.notebooks $(NAMES)
