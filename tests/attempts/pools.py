@@ -174,7 +174,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "each time"): set_at_each_acquire,
     (1, "codec"): codec_at_each_acquire,
     (1, "left"): no_reset,
-    (2, "connect"): box_office(timeout=0.1),
+    (2, "connect"): box_office(timeout=1),
     (2, "query"): box_office(query_timeout=0.3),
     (2, "larger"): box_office(acquire_timeout=0.3, max_size=50),
     (2, "longer"): box_office(acquire_timeout=1.2),

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 import trustme
 
-from firedrill import pictures, tls, views, wire, worker
+from firedrill import tls, views, wire, worker
 from firedrill.servers import Stack
 from firedrill.wire import picture
 from firedrill.wire.table import flights
@@ -120,7 +120,7 @@ def test_start_up_is_shown_on_demand_and_keeps_its_secrets(stack: Stack) -> None
 def test_a_picture_has_a_lane_for_each_end_and_is_the_same_for_the_same_events(
         stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     displayed: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(pictures, "display", lambda data, raw, metadata: displayed.append((data, metadata)))
+    monkeypatch.setattr("IPython.display.display", lambda data, raw, metadata: displayed.append((data, metadata)))
 
     async def main() -> None:
         with wire.tap(stack) as tap:
