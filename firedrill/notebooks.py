@@ -7,6 +7,7 @@ one of these is not what would be made. Names of notebooks limit what is execute
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -123,10 +124,16 @@ def _apply_rules(output: Any) -> None:
                 texts[key] = pattern.sub(replacement, texts[key])
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     from . import readme
-    check = "--check" in arguments
-    names = {argument for argument in arguments if not argument.startswith("-")}
+    known = sorted({path.stem for folder in ("notebooks", "solutions") for path in (REPOSITORY / folder).glob("*.ipynb")})
+    parser = argparse.ArgumentParser(prog="python -m firedrill.notebooks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="01_connecting, for instance; all of them without a name")
+    parser.add_argument("--check", action="store_true", help="write nothing: is all that is made up to date?")
+    arguments = parser.parse_args()
+    names, check = arguments.names, arguments.check
+    if unknown := set(names) - {*known}:
+        parser.error(f"there is no {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
     if not check:
         from . import servers
         if servers.choose()[0] == "embedded":
@@ -154,4 +161,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
