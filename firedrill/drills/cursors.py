@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+import zlib
+from array import array
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
 
 from .. import servers, wire
 from ..servers.server import SUPERUSER
+from ..servers.stack import Stack
 from . import attempt, paging
 from .attempt import Outcome
 from .drill import Drill, Examination, Task
@@ -38,11 +42,22 @@ MEANWHILE = """
     insert into orders (customer_id, total_cents, basket) values (7, 4900, '{}')"""
 
 
-class Receiver:
-    """Counts what it gets. Keeps one byte for each order, so that its own memory does not count."""
+# What customers do while the export reads: the sum stays, and so does all but these two orders.
+MOVE = """
+    update orders set total_cents = total_cents + case when id = (select min(id) from orders) then -1 else 1 end
+    where id in (select min(id) from orders union all select max(id) from orders)"""
 
-    def __init__(self, last: int, resting: Callable[[], Awaitable[None]]) -> None:
+
+class Receiver:
+    """Counts what it gets, and compares it. Keeps one byte for each order, so that its own memory does not count."""
+
+    def __init__(self, orders: list[Any], resting: Callable[[], Awaitable[None]]) -> None:
+        last = max(row["id"] for row in orders)
         self.times, self.resting = bytearray(last + 100), resting
+        self.cents, self.baskets = array("q", [0]) * (last + 1), array("L", [0]) * (last + 1)
+        for row in orders:
+            self.cents[row["id"]], self.baskets[row["id"]] = row["total_cents"], _sum_of(row["basket"])
+        self.moving = min(row["id"] for row in orders), last
         self.batches, self.total, self.wrong, self.longest, self.last_id = 0, 0, "", 0, 0
 
     async def __call__(self, batch: Any) -> None:
@@ -62,6 +77,11 @@ class Receiver:
             if number < self.last_id:
                 self.wrong = self.wrong or f"order {number} came after {self.last_id}"
             self.last_id = number
+            if 0 <= number < len(self.cents) and self.baskets[number]:
+                if self.baskets[number] != _sum_of(basket):
+                    self.wrong = self.wrong or f"order {number} came with the basket {basket[:20]}"
+                if number not in self.moving and self.cents[number] != cents:
+                    self.wrong = self.wrong or f"order {number} came with {cents} cents"
             if 0 <= number < len(self.times):
                 self.times[number] = min(self.times[number] + 1, 9)
             self.total += cents
@@ -69,16 +89,47 @@ class Receiver:
             await self.resting()
 
 
+def _sum_of(text: str) -> int:
+    return zlib.crc32(text.encode())
+
+
+@contextlib.asynccontextmanager
+async def _money_moves(stack: Stack) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """From the first order to the last one, again and again, until what it gives is called."""
+    conn = await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER))
+    over = False
+
+    async def move() -> None:
+        while not over:
+            await conn.execute(MOVE)
+            await asyncio.sleep(0.005)
+
+    async def end() -> None:
+        nonlocal over
+        over = True
+        await asyncio.wait({task}, timeout=5)
+
+    task = asyncio.ensure_future(move())
+    try:
+        yield end
+    finally:
+        await end()
+        task.cancel()
+        conn.terminate()
+
+
 async def _export(exam: Examination) -> None:
     with servers.open() as stack:
         look = await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER))
         await look.execute(MANY)
-        there = [row[0] for row in await look.fetch("select id from orders")]
+        orders = await look.fetch("select id, total_cents, basket from orders")
+        there = [row["id"] for row in orders]
         total = await look.fetchval("select sum(total_cents) from orders")
         migrated = ""
 
         async def resting() -> None:
             nonlocal migrated
+            await rest()
             await look.execute(MEANWHILE)
             try:
                 await look.execute("set lock_timeout = '1s'; alter table orders add note text")
@@ -89,15 +140,17 @@ async def _export(exam: Examination) -> None:
                 "select count(*) from pg_stat_activity where usename = 'encore' and backend_xmin is not null")
             migrated += ", and a transaction holds up VACUUM" if open_ else ""
 
-        receiver = Receiver(max(there), resting)
+        receiver = Receiver(orders, resting)
+        del orders
         pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=2, max_size=2)
         await pool.fetchval("select count(*) from orders")
         running = tracemalloc.is_tracing()
-        tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        outcome = await exam.run(pool, receiver, limit=LIMIT)
-        peak = tracemalloc.get_traced_memory()[1] - before
+        async with _money_moves(stack) as rest:
+            tracemalloc.start()
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            outcome = await exam.run(pool, receiver, limit=LIMIT)
+            peak = tracemalloc.get_traced_memory()[1] - before
         if not running:
             tracemalloc.stop()
 
@@ -113,7 +166,7 @@ async def _export(exam: Examination) -> None:
             return
         one_moment = receiver.total == total
         exam.criterion("the sum is that of one moment", one_moment, "it is" if one_moment else
-                       f"{total} cents when it began, {receiver.total} sent")
+                       f"{total} cents at all moments of the reading, {receiver.total} sent")
         exam.criterion("at most 3 MB of memory", peak <= MEMORY,
                        "it is" if peak <= MEMORY else f"{peak / 1e6:.1f} MB")
         rests = migrated == "it does"
@@ -171,6 +224,7 @@ async def _first(exam: Examination) -> None:
         look = await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER))
         await look.execute(MANY.replace(str(ORDERS), "2000"))
         count = await look.fetchval("select count(*) from orders")
+        late = await look.fetchval("select max(id) - 50 from orders")
         pool = await asyncpg.create_pool(tap.dsn(), min_size=2, max_size=2)
         kept: list[Outcome] = []
         delays: list[str] = []
@@ -210,6 +264,9 @@ async def _first(exam: Examination) -> None:
         async def is_third(order: Any) -> bool:
             return bool(order[0] == 3)
 
+        async def is_late(order: Any) -> bool:
+            return bool(order[0] == late)
+
         async def none(_: Any) -> bool:
             return False
 
@@ -240,6 +297,9 @@ async def _first(exam: Examination) -> None:
                                lambda outcome: isinstance(outcome.error, asyncio.CancelledError), reached)
             if kept[-1].returned:
                 exam.trap("swallowed")
+        if go_on:
+            go_on = await ends(f"order {late} is wanted", is_late, lambda outcome: isinstance(outcome.value, tuple)
+                               and outcome.value[0] == late)
         if go_on:
             await ends("no order is wanted: None", none, lambda outcome: outcome.returned and outcome.value is None)
         pool.terminate()

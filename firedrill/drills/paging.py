@@ -113,6 +113,8 @@ async def _read(exam: Examination, conn: Any, meanwhile: Callable[[list[Any]], A
             return shown, f"page {count}: {str(outcome.value)[:60]} came back", count
         if len(page) > 10 or not (token is None or isinstance(token, str)):
             return shown, f"page {count}: {len(page)} orders, and {type(token).__name__} for a token", count
+        if token is not None and len(page) != 10:
+            return shown, f"page {count}, not the last: {len(page)} orders", count
         shown += page
         if token is None:
             return shown, "", count

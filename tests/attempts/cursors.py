@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import asyncpg
@@ -89,6 +90,51 @@ async def copy_to_a_file(pool: Any, send: Any) -> None:
             await send(batch)
 
 
+async def pages_to_a_file(pool: Any, send: Any) -> None:
+    with tempfile.TemporaryFile("w+") as file:
+        last = 0
+        while rows := await pool.fetch("select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+            file.writelines(json.dumps(tuple(row)) + "\n" for row in rows)
+            last = rows[-1]["id"]
+        await _send_lines(file, send)
+
+
+async def pages_to_a_file_in_one_block(pool: Any, send: Any) -> None:
+    with tempfile.TemporaryFile("w+") as file:
+        last = 0
+        async with pool.acquire() as conn, conn.transaction():
+            while rows := await conn.fetch(
+                    "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+                file.writelines(json.dumps(tuple(row)) + "\n" for row in rows)
+                last = rows[-1]["id"]
+        await _send_lines(file, send)
+
+
+async def pages_of_one_snapshot_to_a_file(pool: Any, send: Any) -> None:
+    with tempfile.TemporaryFile("w+") as file:
+        last = 0
+        async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
+            while rows := await conn.fetch(
+                    "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+                file.writelines(json.dumps(tuple(row)) + "\n" for row in rows)
+                last = rows[-1]["id"]
+        await _send_lines(file, send)
+
+
+async def _send_lines(file: Any, send: Any) -> None:
+    file.seek(0)
+    while batch := [tuple(json.loads(line)) for line in islice(file, 500)]:
+        await send(batch)
+
+
+async def without_the_baskets(pool: Any, send: Any) -> None:
+    with tempfile.TemporaryFile("w+") as file:
+        async with pool.acquire() as conn, conn.transaction():
+            async for row in conn.cursor(ORDERS, prefetch=500):
+                file.write(json.dumps([row["id"], row["total_cents"], "{}"]) + "\n")
+        await _send_lines(file, send)
+
+
 # Task 2
 
 Page = tuple[list[int], str | None]
@@ -137,6 +183,15 @@ async def all_and_a_slice(conn: Any, token: str | None) -> Page:
 
 async def an_empty_last_page(conn: Any, token: str | None) -> Page:
     return await after(conn, token, "limit 10", datetime.isoformat)
+
+
+async def five_a_page(conn: Any, token: str | None) -> Page:
+    shown, _ = await after(conn, token, "limit 10", datetime.isoformat)
+    shown, more = shown[:5], len(shown) > 5
+    if not more:
+        return shown, None
+    moment = await conn.fetchval("select placed_at from orders where id = $1", shown[-1])
+    return shown, f"{moment.isoformat()}|{shown[-1]}"
 
 
 async def by_moment_to_the_second(conn: Any, token: str | None) -> Page:
@@ -239,6 +294,13 @@ async def pages(pool: Any, wanted: Any) -> Any:
     return None
 
 
+async def the_first_hundred(pool: Any, wanted: Any) -> Any:
+    for row in await pool.fetch(f"{ORDERS} limit 100"):
+        if await wanted(order_of(row)):
+            return order_of(row)
+    return None
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "all at once"): list_from_a_cursor,
     (1, "open"): send_in_the_loop,
@@ -258,10 +320,16 @@ MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "all at once", copy_into_memory),
     (1, "open", pages_of_one_snapshot),
     (1, "moments", offset),
+    (1, "moments", pages_to_a_file),
+    (1, "moments", pages_to_a_file_in_one_block),
+    (1, "", without_the_baskets),
+    (1, None, pages_of_one_snapshot_to_a_file),
     (1, None, with_hold),
     (1, None, copy_to_a_file),
     (2, "rounded", by_moment_to_the_second),
+    (2, "", five_a_page),
     (2, None, an_empty_last_page),
+    (3, "", the_first_hundred),
     (3, "swallowed", cancellation_caught),
     (3, "later", deleted),
     (3, None, without_a_generator),

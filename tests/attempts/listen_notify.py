@@ -192,12 +192,7 @@ async def read_the_whole_table(dsn: str, deliver: Any) -> None:
 
 
 async def take_the_payload_and_catch_up(dsn: str, deliver: Any) -> None:
-    seen: set[str] = set()
-
-    def new(seat: str) -> None:
-        if seat not in seen:
-            seen.add(seat)
-            deliver(seat)
+    seen: set[int] = set()
 
     async def once() -> None:
         conn = await asyncpg.connect(dsn)
@@ -205,9 +200,80 @@ async def take_the_payload_and_catch_up(dsn: str, deliver: Any) -> None:
             queue: asyncio.Queue[str] = asyncio.Queue()
             conn.add_termination_listener(lambda _: queue.put_nowait(""))
             await conn.add_listener("sold", lambda *arguments: queue.put_nowait(arguments[3]))
-            for row in await conn.fetch(ALL):
-                new(row["seat"])
-            await _by_payload(conn, new, queue)
+            rows = await conn.fetch(ALL)
+            while rows is not None:
+                for row in rows:
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+                number = await queue.get()
+                rows = await conn.fetch("select id, seat from sold where id = $1", int(number)) if number else None
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def _ask_now_and_then(dsn: str, deliver: Any, seconds: float) -> None:
+    seen: set[int] = set()
+
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            while True:
+                for row in await conn.fetch(ALL):
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+                await asyncio.sleep(seconds)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def ask_every_two_seconds(dsn: str, deliver: Any) -> None:
+    await _ask_now_and_then(dsn, deliver, 2)
+
+
+async def ask_a_little_less_often_than_is_seen(dsn: str, deliver: Any) -> None:
+    await _ask_now_and_then(dsn, deliver, 0.75)
+
+
+async def know_them_by_seat(dsn: str, deliver: Any) -> None:
+    seen: set[str] = set()
+
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            wake = await _listening(conn, "sold")
+            while True:
+                wake.clear()
+                for row in await conn.fetch(ALL):
+                    if row["seat"] not in seen:
+                        seen.add(row["seat"])
+                        deliver(row["seat"])
+                await _wait(wake, 5)
+        finally:
+            conn.terminate()
+
+    await _forever(once)
+
+
+async def ten_before_the_largest(dsn: str, deliver: Any) -> None:
+    seen: set[int] = set()
+
+    async def once() -> None:
+        conn = await asyncpg.connect(dsn)
+        try:
+            wake = await _listening(conn, "sold")
+            while True:
+                wake.clear()
+                for row in await conn.fetch("select id, seat from sold where id > $1 order by id", max(seen, default=0) - 10):
+                    if row["id"] not in seen:
+                        seen.add(row["id"])
+                        deliver(row["seat"])
+                await _wait(wake, 5)
         finally:
             conn.terminate()
 
@@ -296,6 +362,33 @@ async def mark_first_in_one_block(dsn: str, work: Any) -> None:
     await _work(dsn, one)
 
 
+TAKEN: set[int] = set()
+
+
+async def a_set_for_a_lock(dsn: str, work: Any) -> None:
+    async def one(conn: Any) -> Any:
+        job = await conn.fetchval("select id from jobs where done_at is null and id <> all($1) order by id limit 1", [*TAKEN])
+        if job is None or job in TAKEN:
+            return job
+        TAKEN.add(job)
+        try:
+            async with conn.transaction():
+                if await conn.fetchval("select done_at is null from jobs where id = $1", job):
+                    await work(conn, job)
+                    await conn.execute(MARK, job)
+        finally:
+            TAKEN.discard(job)
+        return job
+
+    await _work(dsn, one)
+
+
+async def catch_being_cancelled(dsn: str, work: Any) -> None:
+    for _ in range(5):      # for ever, at work; here somebody has to end it
+        with contextlib.suppress(asyncio.CancelledError):
+            await _work(dsn, lambda conn: _in_a_block(conn, work, f"{NEXT} skip locked"))
+
+
 async def _until_cancelled(conn: Any, callback: Any) -> None:
     await conn.add_listener("tickets", callback)
     try:
@@ -355,6 +448,30 @@ async def a_lock_in_the_callback(conn: Any, print_ticket: Any) -> None:
     await _until_cancelled(conn, on_ticket)
 
 
+async def _queued(conn: Any, print_ticket: Any, end: Callable[[Any], Any]) -> None:
+    queue: asyncio.Queue[str] = asyncio.Queue()
+
+    def note(conn: Any, pid: int, channel: str, seat: str) -> None:
+        queue.put_nowait(seat)
+
+    await conn.add_listener("tickets", note)
+    try:
+        while True:
+            seat = await queue.get()
+            with contextlib.suppress(ValueError):
+                await asyncio.to_thread(print_ticket, seat)
+    finally:
+        await end(note)
+
+
+async def unlisten_by_hand(conn: Any, print_ticket: Any) -> None:
+    await _queued(conn, print_ticket, lambda _: conn.execute("unlisten *"))
+
+
+async def close_the_callers_connection(conn: Any, print_ticket: Any) -> None:
+    await _queued(conn, print_ticket, lambda _: conn.close())
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "polls"): ask_all_the_time,
     (1, "larger number"): remember_the_largest,
@@ -374,8 +491,16 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, read_the_whole_table),
     (1, None, take_the_payload_and_catch_up),
+    (1, "polls", ask_every_two_seconds),
+    (1, "polls", ask_a_little_less_often_than_is_seen),
+    (1, "", know_them_by_seat),
+    (1, "larger number", ten_before_the_largest),
+    (2, "done twice", a_set_for_a_lock),
+    (2, "", catch_being_cancelled),
     (2, None, only_a_poll),
     (2, None, mark_first_in_one_block),
+    (3, "", unlisten_by_hand),
+    (3, "", close_the_callers_connection),
     (3, "on the loop", an_async_callback_that_blocks),
     (3, None, a_lock_in_the_callback),
 )
