@@ -534,8 +534,8 @@ DRILL = Drill(
             "A test that makes its own event and its own seats shares no row with anybody. It asks for what it has made: by the "
             "id that came back, not by a number, and not by a count of the whole table.",
             "A fixture event(conn) inserts an event with a seat and returns its id. After sell: the seat's status, the order's "
-            "customer_id and total_cents, its payment's amount_cents and method; a second sell raises LookupError. After refund: the seat is free, the "
-            "order is gone.",
+            "customer_id and total_cents, its payment's amount_cents and method; a second sell raises LookupError. "
+            "After refund: the seat is free, the order is gone.",
         ), traps={
             "skips": "What is skipped, or expected to fail, finds nothing.",
             "commits": "The tests have committed: their rows are in the database now, for every later run.",

@@ -208,7 +208,8 @@ MORE = (
     (1, None, changed("from_a_pool", 1, (BLOCK, A_POOL), ("    conn = await asyncpg.connect(os.environ[request.param])\n", ""))),
     (2, "skips", changed("skip_when_none_is_free", 2, (OWN_EVENT, A_FREE_SEAT), ('"A1"', '"Z1"'))),
     (2, "finds too little", changed("any_error", 2, ("LookupError", "Exception"))),
-    (2, "finds too little", changed("only_the_total", 2, ('(1, 7300, 7300, "card")', '(row[0], 7300, row[2], row[3]) and row[2]'))),
+    (2, "finds too little", changed("only_the_total", 2, (
+        '(1, 7300, 7300, "card")', '(row[0], 7300, row[2], row[3]) and row[2]'))),
     (2, "", written("import nonsense_of_mine\n", "does_not_import")),
     (3, None, changed("name_by_process", 3, ("uuid.uuid4().hex", "os.getpid()}_{id(object())"))),
     (3, "one for all", written(ALONE + CLEAN_UP, "clean_up_the_sales")),
