@@ -99,6 +99,13 @@ CASES = (
     ("since a moment without one: in the session's", CUSTOMER, "2026-11-22 23:30"),
     ("of a customer who has none", NOBODY, "2026-01-01"),
 )
+BAD_TEXTS = (           # the original gives errors for them
+    ("17 or true", "2026-01-01"),
+    ("17' or 'a' = 'a", "2026-01-01"),
+    (CUSTOMER, "2026-01-01' or 'a' = 'a"),
+    ("17' or true --", "2026-01-01"),
+    (CUSTOMER, "2026-01-01' or true --"),
+)
 BASKET = "select basket from orders where customer_id = 17 limit 1"
 
 
@@ -119,6 +126,11 @@ async def _list(exam: Examination) -> None:
                     exam.criterion("as the original's: a list of dicts, which have a dict as basket", False, kind[1])
                     exam.trap(kind[0])
                     return
+        came = [outcome for texts in BAD_TEXTS if (outcome := await exam.run(conn, *texts)).error is None]
+        exam.criterion("a text that is no number, or no moment: an error, as in the original", not came,
+                       str(came[0]) if came else "an error")
+        if any(outcome.returned and outcome.value for outcome in came):
+            exam.trap("sql")
         if conn.is_closed():
             exam.criterion("the connection is still of use", False, "it is closed")
             return
@@ -167,12 +179,15 @@ SHOP = f"""
             raise exception 'refused by the exercise' using errcode = tg_argv[1];
         end if;
         return new;
-    end $$"""
+    end $$;
+    create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1.2); return new; end $$"""
 REFUSE = {
     "insert": "create trigger refuse before insert on orders for each row execute function refuse({}, '{}')",
     "commit": "create constraint trigger refuse after insert on orders deferrable initially deferred "
               "for each row execute function refuse({}, '{}')",
 }
+SLOW = "create trigger slow before insert on orders for each row execute function slow()"
+WAITING = "select count(*) from pg_stat_activity where datname = 'encore' and wait_event_type = 'Lock'"
 STORED = """
     select status::text, (select count(*) from orders where basket -> 'seats' ? label and basket ->> 'event' = '5') as orders
     from seats where event_id = 5 and label = $1"""
@@ -223,7 +238,7 @@ async def _sale(exam: Examination) -> None:
         pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=SIZE, max_size=SIZE)
         sale = _Sale(exam, stack, admin, pool)
         try:
-            for step in (_plain_sales, _errors, _conflicts, _waits):
+            for step in (_plain_sales, _errors, _conflicts, _waits, _cancelled, _neighbours):
                 if not await step(sale, model):
                     break
                 if leaked := sale.leaked():
@@ -291,8 +306,10 @@ async def _waits(sale: _Sale, model: Any) -> bool:
     async with sale.admin.transaction():
         await sale.admin.execute("select from seats where event_id = 5 and label = 'C1' for update")
         outcome = await sale.exam.run(sale.pool, 24, EVENT, "C1", limit=2.5)
+    soon = 0.4 <= outcome.seconds < 1.5
     sale.exam.criterion("somebody holds the seat: after half a second, LockNotAvailableError",
-                        isinstance(outcome.error, asyncpg.LockNotAvailableError), str(outcome))
+                        isinstance(outcome.error, asyncpg.LockNotAvailableError) and soon,
+                        f"{outcome}{'' if soon else f', after {outcome.seconds:.1f} s'}")
     if outcome.hung:
         sale.exam.trap("no limit")
         return True
@@ -304,12 +321,50 @@ async def _waits(sale: _Sale, model: Any) -> bool:
                         str(outcome))
     if outcome.hung:
         sale.exam.trap("for ever")
+        return True
+    await sale.admin.execute(SLOW)
+    outcome, stored = await sale.sell(27, "C4")
+    await sale.admin.execute("drop trigger slow on orders")
+    sale.exam.criterion("the insert of the order takes longer than a second: it is waited for, and sold",
+                        _is_number(outcome.value) and stored == "sold, 1 order", _came(outcome, stored))
+    return True
+
+
+async def _cancelled(sale: _Sale, model: Any) -> bool:
+    """While it waits for a seat. A connection that does not come back is the caller's to tell."""
+    async def sell() -> Any:
+        return await sale.exam.code(sale.pool, 26, EVENT, "C3")
+
+    async with sale.admin.transaction():
+        await sale.admin.execute("select from seats where event_id = 5 and label = 'C3' for update")
+        sold = asyncio.create_task(sell())
+        while not sold.done() and not await sale.admin.fetchval(WAITING):
+            await asyncio.wait({sold}, timeout=0.01)
+        sold.cancel()
+        await asyncio.wait({sold}, timeout=3)
+    if sold.done() and not sold.cancelled():
+        sold.exception()        # looked at, or asyncio would complain
+    return True
+
+
+async def _neighbours(sale: _Sale, model: Any) -> bool:
+    """Asked at last, of each connection of the pool."""
+    held = [await sale.pool.acquire() for _ in range(SIZE)]
+    kinds = {type(await conn.fetchval("select basket from orders limit 1")).__name__ for conn in held}
+    for conn in held:
+        await sale.pool.release(conn)
+    sale.exam.criterion("other handlers of this pool do json.loads() themselves: they still can", kinds == {"str"},
+                        f"they get {' or '.join(sorted(kinds))}")
+    if kinds != {"str"}:
+        sale.exam.trap("for everybody")
     return True
 
 
 # Task 3: an import
 
 PRICES = [(f"{row}{number}", 4000 + 10 * number) for row in "ABCDEFGHIJ" for number in range(1, 11)]
+PRICES[-1] = ("J'10", 4110)
+TWICE = [("A1", 5999), *PRICES[1:], ("A1", 6000)]
 HIGHER = [(label, cents + 1) for label, cents in PRICES]
 BAD = [(label, cents + 2 if label != "E5" else 0) for label, cents in PRICES]
 NOW = "select label, price_cents from seats where event_id = $1"
@@ -328,6 +383,7 @@ async def _import(exam: Examination) -> None:
         async def prices(event: int) -> dict[str, int]:
             return dict(await admin.fetch(NOW, event))
 
+        await admin.execute("update seats set label = $1 where event_id in (4, 5) and label = 'J10'", PRICES[-1][0])
         expected = await import_with_asyncpg(dsn, 4, PRICES)
         outcome = await exam.run(dsn, 5, PRICES, limit=8)
         stored = await prices(5) == await prices(4)
@@ -338,6 +394,11 @@ async def _import(exam: Examination) -> None:
             exam.trap("not committed")
         if not outcome.returned or not stored:
             return
+
+        outcome = await exam.run(dsn, 5, TWICE, limit=8)
+        stored = await prices(5) == dict(TWICE)
+        exam.criterion("a seat is in the list twice: its last price is stored", stored,
+                       "stored" if stored else str(outcome) if outcome.error else "not stored")
 
         before = await prices(5)
         outcome = await exam.run(dsn, 5, BAD, limit=8)
@@ -417,6 +478,7 @@ DRILL = Drill(NAME, "Exercise 17: a list, a sale and an import change their driv
                 "other orders now.",
         "for everybody": "A codec was set on a connection that others use as well. Their json.loads() gets a dict now, and "
                          "fails.",
+        "sql": "A text out of the URL became SQL: whoever writes a quote there gets everybody's orders.",
     }),
     Task(2, "a sale, from psycopg to asyncpg", _sale, drill=NAME, hints=(
         "Go through the original line by line: what ends when, if this line raises?",
@@ -433,8 +495,9 @@ DRILL = Drill(NAME, "Exercise 17: a list, a sale and an import change their driv
         "no limit": "A seat that somebody holds was waited for without a limit. Outside of a transaction SET LOCAL has no "
                     "effect.",
         "for ever": "All connections were taken, and it waited on. The original's pool gives up by itself; asyncpg's does not.",
-        "leak": "A connection was not given back when the sale failed. After as many errors as the pool has connections, nobody "
-                "can buy.",
+        "leak": "A connection was not given back when the sale failed, or was cancelled. After as many as the pool has "
+                "connections, nobody can buy.",
+        "for everybody": "A codec was set on a connection of the pool, for all who are lent it afterwards.",
     }),
     Task(3, "an import, from asyncpg to psycopg, behind PgBouncer", _import, drill=NAME, hints=(
         "Three questions for psycopg's documentation: when does it begin a transaction, what does it do at close(), and when "

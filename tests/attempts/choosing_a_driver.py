@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -49,6 +50,14 @@ async def a_codec_for_this_query(conn: Any, customer: str, since: str) -> Any:
         return [dict(row) for row in await conn.fetch(LIST, customer, since)]
     finally:
         await conn.reset_type_codec("jsonb", schema="pg_catalog")
+
+
+async def texts_in_the_query(conn: Any, customer: str, since: str) -> Any:
+    return _read(await conn.fetch(LIST.replace("$1::text::int", customer).replace("$2::text", f"'{since}'")))
+
+
+async def quoted_texts_in_the_query(conn: Any, customer: str, since: str) -> Any:
+    return _read(await conn.fetch(LIST.replace("$1::text", f"'{customer}'").replace("$2::text", f"'{since}'")))
 
 
 CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
@@ -171,6 +180,55 @@ async def release_at_the_end(pool: Any, customer: int, event: int, seat: str) ->
     return order
 
 
+def _with_limit(limit: str) -> Callable[..., Any]:
+    async def sell(pool: Any, customer: int, event: int, seat: str) -> Any:
+        async def once() -> Any:
+            async with pool.acquire(timeout=1) as conn, conn.transaction():
+                await conn.execute(f"set local {limit}")
+                return await _whole(conn, customer, event, seat)
+
+        return await _again(once)
+    sell.__name__ = limit.replace(" ", "_")
+    return sell
+
+
+async def a_second_for_all(pool: Any, customer: int, event: int, seat: str) -> Any:
+    async def once() -> Any:
+        async with pool.acquire() as conn, conn.transaction():
+            await conn.execute(LIMIT)
+            return await _whole(conn, customer, event, seat)
+
+    async with asyncio.timeout(1):
+        return await _again(once)
+
+
+async def a_codec_in_the_pool(pool: Any, customer: int, event: int, seat: str) -> Any:
+    async def once() -> Any:
+        async with pool.acquire(timeout=1) as conn:
+            await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=lambda value: value, decoder=json.loads)
+            async with conn.transaction():
+                await conn.execute(LIMIT)
+                return await _whole(conn, customer, event, seat)
+
+    return await _again(once)
+
+
+async def release_after_an_exception(pool: Any, customer: int, event: int, seat: str) -> Any:
+    async def once() -> Any:
+        conn = await pool.acquire(timeout=1)
+        try:
+            async with conn.transaction():
+                await conn.execute(LIMIT)
+                order = await _whole(conn, customer, event, seat)
+        except Exception:
+            await pool.release(conn)
+            raise
+        await pool.release(conn)
+        return order
+
+    return await _again(once)
+
+
 UPDATE = """
     update seats set price_cents = %(cents)s
     where event_id = %(event)s and label = %(label)s and price_cents <> %(cents)s"""
@@ -206,6 +264,15 @@ async def threshold_zero(dsn: str, event: int, prices: list[tuple[str, int]]) ->
         return await _update(conn, event, prices)
 
 
+async def texts_in_the_update(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
+    async with await psycopg.AsyncConnection.connect(dsn, prepare_threshold=None) as conn:
+        changed = 0
+        for label, cents in prices:
+            query = UPDATE.replace("%(label)s", f"'{label}'") % {"event": event, "cents": cents}
+            changed += (await conn.execute(query)).rowcount
+        return changed
+
+
 async def close_at_the_end(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
     conn = await psycopg.AsyncConnection.connect(dsn, prepare_threshold=None)
     changed = await _update(conn, event, prices)
@@ -220,7 +287,7 @@ async def make_room(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
         return await _update(conn, event, prices)
 
 
-async def in_one_statement(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
+async def in_one_statement_as_it_is(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
     async with await psycopg.AsyncConnection.connect(dsn) as conn:
         cursor = await conn.execute("""
             update seats set price_cents = cents from unnest(%s::text[], %s::int[]) as new (seat, cents)
@@ -229,11 +296,15 @@ async def in_one_statement(dsn: str, event: int, prices: list[tuple[str, int]]) 
         return cursor.rowcount
 
 
+async def in_one_statement(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
+    return await in_one_statement_as_it_is(dsn, event, list(dict(prices).items()))
+
+
 async def through_a_table(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
     async with await psycopg.AsyncConnection.connect(dsn) as conn, conn.cursor() as cursor:
         await cursor.execute("create temporary table new (seat text, cents int) on commit drop")
         async with cursor.copy("copy new from stdin") as copy:
-            for price in prices:
+            for price in dict(prices).items():
                 await copy.write_row(price)
         await cursor.execute("""update seats set price_cents = cents from new
             where event_id = %s and label = seat and price_cents <> cents""", (event,))
@@ -245,12 +316,14 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "text"): dicts_with_texts,
     (1, "zone"): read_the_moment_here,
     (1, "for everybody"): a_codec_for_good,
+    (1, "sql"): texts_in_the_query,
     (2, "half"): each_for_itself,
     (2, "swallowed"): catch_it_in_the_transaction,
     (2, "inside"): try_again_in_the_transaction,
     (2, "no limit"): the_limit_before_the_transaction,
     (2, "for ever"): wait_for_a_connection,
     (2, "leak"): release_at_the_end,
+    (2, "for everybody"): a_codec_in_the_pool,
     (3, "not committed"): close_only,
     (3, "half"): autocommit,
     (3, "left open"): close_at_the_end,
@@ -260,9 +333,15 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "zone", read_the_moment_as_utc),
     (1, None, a_codec_for_this_query),
+    (1, "sql", quoted_texts_in_the_query),
     (2, None, a_savepoint),
+    (2, "", a_second_for_all),
+    (2, "", _with_limit("lock_timeout = '2s'")),
+    (2, "leak", release_after_an_exception),
     (2, "inside", commit_after_the_attempts),
+    (3, "", texts_in_the_update),
     (3, "prepared", threshold_zero),
+    (3, "", in_one_statement_as_it_is),
     (3, None, in_one_statement),
     (3, None, through_a_table),
 )

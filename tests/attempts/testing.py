@@ -94,6 +94,53 @@ async def pool(database):
     yield pool
     pool.terminate()
 """
+CLEAN_UP = ONE_DATABASE.replace("    pool.terminate()\n", """    await pool.execute(\"\"\"
+        delete from payments where order_id > 97;
+        delete from orders where id > 97;
+        update seats set status = 'free' where event_id = 5\"\"\")
+    pool.terminate()
+""")
+COUNTS = """    before = await conn.fetchval("select count(*) from orders")
+    transaction = conn.transaction()
+    await transaction.start()
+    try:
+        yield conn
+    finally:
+        await transaction.rollback()
+        after = await conn.fetchval("select count(*) from orders")
+        await conn.close()
+    assert after == before
+"""
+NO_FINALLY = """    transaction = conn.transaction()
+    await transaction.start()
+    yield conn
+    assert conn.is_in_transaction()
+    await transaction.rollback()
+    await conn.close()
+"""
+A_POOL = """    async with (asyncpg.create_pool(os.environ[request.param], min_size=0, max_size=1) as pool,
+                pool.acquire() as conn):
+        transaction = conn.transaction()
+        await transaction.start()
+        try:
+            yield conn
+            assert conn.is_in_transaction()
+        finally:
+            await transaction.rollback()
+"""
+A_FREE_SEAT = OWN_EVENT[:OWN_EVENT.index("    event = await")] + """    row = await conn.fetchrow(\"\"\"
+        select id from seats where status = 'free' for update skip locked limit 1\"\"\")
+    if row is None:
+        pytest.skip("no seat is free")
+    await conn.execute("update seats set event_id = 1, label = 'Z1', price_cents = 7300 where id = $1", row["id"])
+    return 1
+
+
+async def seat(conn, event):
+    return await conn.fetchval("select status from seats where event_id = 1 and label = 'Z1'")
+
+
+"""
 CONNECTION = """
 import contextlib
 
@@ -140,12 +187,12 @@ TRAPS = {
     (2, "order"): changed("remember_the_order", 2, (
         '    assert await seat(conn, event) == "sold"\n',
         '    assert await seat(conn, event) == "sold"\n    seen.append(event)\n'),
-        ("async def test_the_order_costs", "seen = []\n\n\nasync def test_the_order_costs"),
+        ("async def test_the_order_is", "seen = []\n\n\nasync def test_the_order_is"),
         ("    with pytest.raises(LookupError):\n", "    assert seen\n    with pytest.raises(LookupError):\n")),
     (2, "numbers"): changed("count_the_table", 2, (ASK, '    assert await conn.fetchval("select count(*) from orders") == 97\n')),
     (2, "shared rows"): changed("sell_a_seat_of_the_shop", 2, (OWN_EVENT, ANY_SEAT), ('"A1"', '"F6"'),
                                 ("7300, 7300", "8200, 8200")),
-    (2, "finds too little"): changed("look_at_nothing", 2, (ASK, ""), ("(7300, 7300, ", "(row[0], row[1], ")),
+    (2, "finds too little"): changed("look_at_nothing", 2, (ASK, ""), ("(1, 7300, 7300, ", "(row[0], row[1], row[2], ")),
     (3, "the shop's own"): written(ALONE + THE_SHOPS, "commit_in_the_shop"),
     (3, "wrong loop"): written(ALONE + ONE_SESSION, "one_pool_for_all"),
     (3, "one connection"): written(ALONE + CONNECTION, "one_connection_for_all"),
@@ -156,7 +203,15 @@ TRAPS = {
 }
 MORE = (
     (1, None, changed("catch_what_was_raised", 1, (BLOCK, BLOCK_THAT_RAISES_AND_CATCHES))),
+    (1, "commits", changed("count_the_orders", 1, (BLOCK, COUNTS))),
+    (1, "unclosed", changed("no_finally", 1, (BLOCK, NO_FINALLY))),
+    (1, None, changed("from_a_pool", 1, (BLOCK, A_POOL), ("    conn = await asyncpg.connect(os.environ[request.param])\n", ""))),
+    (2, "skips", changed("skip_when_none_is_free", 2, (OWN_EVENT, A_FREE_SEAT), ('"A1"', '"Z1"'))),
+    (2, "finds too little", changed("any_error", 2, ("LookupError", "Exception"))),
+    (2, "finds too little", changed("only_the_total", 2, (
+        '(1, 7300, 7300, "card")', '(row[0], 7300, row[2], row[3]) and row[2]'))),
     (2, "", written("import nonsense_of_mine\n", "does_not_import")),
     (3, None, changed("name_by_process", 3, ("uuid.uuid4().hex", "os.getpid()}_{id(object())"))),
+    (3, "one for all", written(ALONE + CLEAN_UP, "clean_up_the_sales")),
     (3, "one name", changed("one_name", 3, A_NAME)),
 )
