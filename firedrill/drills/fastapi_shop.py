@@ -304,7 +304,7 @@ async def _sale(exam: Examination, admin: Any, provider: _Provider, ask: _Client
     others = await status(CONTESTED)
     exam.criterion("a seat that somebody else holds stays held", others == "held", f"it is {others}")
     exam.criterion("each charge is asked for once, refused or not", provider.asked[REFUSED] == provider.asked[BROKEN] == 1,
-                   f"{provider.asked[REFUSED]} times when it is refused, {provider.asked[BROKEN]} when the provider hangs up")
+                   f"{provider.asked[REFUSED]} x, refused; {provider.asked[BROKEN]} x, the provider hangs up")
     seat = FIRST_SEAT + SEATS + 2
     answer, now = await ask("POST", "/buy", customer=UNKNOWN, seat=seat), await status(seat)
     exam.criterion("an unknown customer: 404, nothing is charged, and the seat is free",
@@ -371,7 +371,7 @@ async def _reports(exam: Examination) -> None:
             exam.criterion("two reports run at once", both, "they did" if both else "they did not")
             exam.criterion("no connection is free: 503 with Retry-After, soon, and not before half a second",
                            told and PATIENCE <= took < LIMIT,
-                           f"{full}, Retry-After: {later}, {'at once' if took < PATIENCE else 'not at once'}")
+                           f"{full}, Retry-After: {later}, {'at once' if took < PATIENCE else 'after a while'}")
             exam.criterion("no connection is free: ready answers all the same", not isinstance(is_ready, str), f"{is_ready}")
             exam.criterion("the client has gone: its query ends", ended, "ended" if ended else "it runs on")
             exam.criterion("another one waits for its report as long as it takes: 200", answer == 200, f"{answer}")
