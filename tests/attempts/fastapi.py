@@ -59,6 +59,32 @@ async def refused(request, error):
 
 async def get_conn(''')
 
+LOOKS_FIRST = ('''    number = await conn.fetchval("""
+        insert''', '''    if not await conn.fetchval("select status = 'free' from seats where id = $1", seat):
+        raise HTTPException(409)
+    await conn.execute("update seats set status = 'sold' where id = $1", seat)
+    return await conn.fetchval("""
+        insert''')
+UNDOES = ('''    return await conn.fetchval("""
+        insert into orders (customer_id, total_cents, basket)
+        select $1, price_cents, jsonb_build_object('seat', id) from seats where id = $2
+        returning id""", customer, seat)''', '''    try:
+        return await conn.fetchval("""
+            insert into orders (customer_id, total_cents, basket)
+            select $1, price_cents, jsonb_build_object('seat', id) from seats where id = $2
+            returning id""", customer, seat)
+    except asyncpg.PostgresError:
+        await conn.execute("update seats set status = 'free' where id = $1", seat)
+        raise''')
+ALL_409 = ('''    async with app.state.pool.acquire() as conn, conn.transaction():
+        return await in_transaction(seat, await get_customer(customer, conn), conn)
+''', '''    try:
+        async with app.state.pool.acquire() as conn, conn.transaction():
+            return await in_transaction(seat, await get_customer(customer, conn), conn)
+    except asyncpg.PostgresError:
+        raise HTTPException(409) from None
+''')
+
 LATE = ('''    if not await pool.fetchval(CHANGE, seat, "free", "held"):
 ''', '''    if await pool.fetchval("select status from seats where id = $1", seat) != "free":
 ''')
@@ -78,6 +104,20 @@ ONLY_REFUSALS = ('''    except httpx.HTTPError:
 ''', '''    except httpx.HTTPError:
         raise HTTPException(502) from None
 ''')
+ORDERS_FIRST = ('''    try:
+        reply =''', '''    number = await pool.fetchval(ORDER + " returning id", customer, 0, seat)
+    try:
+        reply =''')
+FREES_ALL = ('''await pool.execute(CHANGE, seat, "held", "free")''',
+             '''await pool.execute("update seats set status = 'free' where status = 'held'")''')
+ASKS_AGAIN = ('''    except httpx.HTTPError:
+        failed = 502
+''', '''    except httpx.HTTPError:
+        try:
+            failed = (await app.state.http.post("/charge", params=charge)).status_code
+        except httpx.HTTPError:
+            failed = 502
+''')
 
 ASKS_FIRST = ('''async def report(request: Request):
     async with''', '''async def report(request: Request):
@@ -95,9 +135,16 @@ SOON = ('''    async with app.state.pool.acquire() as conn:
         await app.state.pool.release(conn)''')
 LIVES = ('return await app.state.pool.fetchval("select \'live\'")', 'return "live"')
 IS_READY = ('''    return await app.state.pool.fetchval("select 'ready'")''', '''    try:
-        return await app.state.pool.fetchval("select 'ready'")
+        async with asyncio.timeout(1):
+            return await app.state.pool.fetchval("select 'ready'")
     except DOWN:
         raise HTTPException(503) from None''')
+NOT_AT_ONCE = ('''    try:
+        conn =''', '''    pool = app.state.pool
+    if pool.get_size() == pool.get_max_size() and not pool.get_idle_size():
+        raise HTTPException(503, "busy", {"Retry-After": "1"})
+    try:
+        conn =''')
 POLLS = ('''    while (await request.receive())["type"] != "http.disconnect":
         pass''', '''    while not await request.is_disconnected():
         await asyncio.sleep(0.1)''')
@@ -106,6 +153,7 @@ TRAPS = {
     (1, "before COMMIT"): _starter(1, HANDLER, ON_SAME, RAISES),
     (1, "half"): _solution(1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT),
     (1, "commits a refusal"): _solution(1, ('raise HTTPException(409, "not free")', RAISES[0])),
+    (1, "sold twice"): _solution(1, LOOKS_FIRST),
     (1, "two connections"): _starter(1, RAISES, FUNCTION),
     (1, "larger pool"): _starter(1, RAISES, FUNCTION, ('int(os.environ["POOL_SIZE"])', "50")),
     (2, "charged twice"): _solution(2, LATE, SOLD_LATE),
@@ -127,7 +175,15 @@ MORE: tuple[tuple[int, str | None, Path], ...] = (
     (1, "", written("async def app(scope, receive, send):\n    while True:\n        message = await receive()\n"
                     "        await send({'type': message['type'] + '.complete'})\n        if 'http' in scope['type']:\n"
                     "            raise ValueError('rubbish')\n")),
+    (1, "half", _solution(1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT, UNDOES)),
+    (1, "", _solution(1, IN_THE_FUNCTION, ("customer: int, conn=Transaction", "customer, conn"), ALL_409)),
     (2, "charged twice", _solution(2, TAKEN, IN_MEMORY, SOLD_LATE)),
     (2, "stays taken", _solution(2, ONLY_REFUSALS)),
+    (2, "", _solution(2, ORDERS_FIRST, ("        await conn.execute(ORDER, customer, price, seat)", (
+        '        await conn.execute("update orders set total_cents = $2 where id = $1", number, price)')))),
+    (2, "", _solution(2, FREES_ALL)),
+    (2, "", _solution(2, ASKS_AGAIN)),
+    (3, "", _solution(3, NOT_AT_ONCE)),
+    (3, "", _solution(3, ("asyncio.timeout(1)", "asyncio.timeout(None)"))),
     (3, None, _solution(3, POLLS)),
 )

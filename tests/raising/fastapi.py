@@ -50,6 +50,7 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
         "foreign key": await raised_by(_get(app, "/commit")),
         "incomplete chunked read": await raised_by(_from(broken)),
         "httpx read timeout": await raised_by(_from(silent)),
+        "dependency scope": await raised_by(_mixed()),
         "response validation": await raised_by(_get(app, "/row")),
     }
 
@@ -78,6 +79,16 @@ def _app(dsn: str) -> FastAPI:
         return await conn.fetchrow("select 1 as id")
 
     return app
+
+
+async def _mixed() -> None:
+    async def connection() -> AsyncIterator[int]:
+        yield 1
+
+    async def transaction(conn: Any = Depends(connection, scope="function")) -> AsyncIterator[Any]:     # noqa: B008
+        yield conn
+
+    FastAPI().get("/")(lambda conn=Depends(transaction): conn)  # noqa: B008
 
 
 async def _get(app: FastAPI, path: str) -> None:
