@@ -100,6 +100,9 @@ def test_nothing_is_left_after_close(stack: Stack) -> None:
         pids = pids_of(other.folder)
         assert len(pids) > 2
         assert shared_memory_of(pids)
+        maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in pids)
+        assert "pg_dynshmem" in maps
+        assert "/dev/shm/PostgreSQL" not in maps, "nobody removes that after kill -9"
         other.postgres.kill()       # its shared memory stays until somebody removes it
     assert not other.folder.exists()
     assert not processes_of(other.folder)
