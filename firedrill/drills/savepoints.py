@@ -85,12 +85,12 @@ async def _import(exam: Examination) -> None:
         if sales != wanted or not agree or not (await usable(conn))[0]:
             return
 
-        for what, error, interrupt in (
-                ("cancelled while it waits for a lock", asyncio.CancelledError, _cancel),
-                ("its query is ended by an administrator", asyncpg.QueryCanceledError, _end_query(look, conn)),
-                ("its lock_timeout is over", asyncpg.LockNotAvailableError, _set_before)):
+        for what, error, interrupt, patience in (       # of the session, in milliseconds; 0 is for ever
+                ("cancelled while it waits for a lock", asyncio.CancelledError, _cancel, 0),
+                ("its query is ended by an administrator", asyncpg.QueryCanceledError, _end_query(look, conn), 0),
+                ("its lock_timeout is over", asyncpg.LockNotAvailableError, _nothing, 200)):
             await look.execute(NEW_DAY)
-            await conn.execute(f"set lock_timeout = {200 if interrupt is _set_before else 0}")
+            await conn.execute(f"set lock_timeout = {patience}")
             await rival.execute("begin")
             await rival.execute(LOCKED)
             outcome = await interrupted(exam, look, interrupt, conn, INTERRUPTED)
@@ -121,8 +121,8 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
 
 
-async def _set_before(_: asyncio.Task[Any]) -> None:
-    pass
+async def _nothing(_: asyncio.Task[Any]) -> None:
+    """PostgreSQL interrupts by itself."""
 
 
 def _end_query(look: Any, conn: Any) -> Callable[[asyncio.Task[Any]], Awaitable[None]]:
