@@ -71,7 +71,7 @@ class Tap:
 
     def draw(self, *, startup: bool = False, hide: Collection[str] = (), mark: Collection[int] = ()) -> None:
         """Show the same as a picture, whose text form is the table. The arrows with the numbers in `mark` are red and bold."""
-        from .picture import draw       # which imports matplotlib
+        from .picture import draw  # which imports matplotlib
         shown = self._flights(startup, hide)
         pictures.show(draw(shown, mark), repr(table(shown, self._recording.forgotten)))
 
