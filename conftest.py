@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
+import nbval.kernel
 import pytest
+from jupyter_client.manager import KernelManager
 
 from firedrill import notebooks, servers
 
@@ -29,15 +32,16 @@ def pytest_configure(config: pytest.Config) -> None:
         option.nbval_cell_timeout = min(option.nbval_cell_timeout, CELL_TIMEOUT)
         if option.nbval_kernel_name is None:
             option.nbval_current_env = True     # never a kernel of the same name that the user has elsewhere
+        nbval.kernel.KernelManager = _kernel_manager
     os.environ.update(notebooks.ENVIRONMENT)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # as a background job of a shell; kernels and tests need it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):      # xdist's workers inherit these
-        own = tempfile.TemporaryDirectory(prefix="firedrill-tests-")
+        own = tempfile.TemporaryDirectory(prefix="firedrill-tests-", dir="/tmp")     # short: sockets have at most 104 bytes
         config.add_cleanup(own.cleanup)
         # Neither the learner's progress nor the learner's IPython profile has a part in a test.
         os.environ |= {"FIREDRILL_PROGRESS": f"{own.name}/progress.txt", "IPYTHONDIR": f"{own.name}/ipython",
-                       "MPLCONFIGDIR": str(servers.cache.folder() / "matplotlib")}
+                       "JUPYTER_RUNTIME_DIR": own.name, "MPLCONFIGDIR": str(servers.cache.folder() / "matplotlib")}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -73,6 +77,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     if _is_cell(item) and report.failed and not getattr(item.parent, "failed_cell", None):
         item.parent.failed_cell = item.name     # type: ignore[union-attr]
     return report
+
+
+def _kernel_manager(**options: Any) -> KernelManager:
+    """Its kernel is reached by sockets. Ports are free when they are chosen, and may be taken when the kernel has started."""
+    file = f"{os.environ['JUPYTER_RUNTIME_DIR']}/{uuid.uuid4()}.json"
+    return KernelManager(transport="ipc", connection_file=file, **options)
 
 
 def _is_cell(item: pytest.Item) -> bool:

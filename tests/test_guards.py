@@ -1,4 +1,4 @@
-"""The guard rails round nbval hold: each is shown a notebook that must not pass."""
+"""The guard rails round nbval hold: each is shown a notebook that must not pass. One run of pytest has them all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -22,59 +23,96 @@ def code(source: str, output: str = "", count: int | None = 1, tags: tuple[str, 
             "outputs": outputs, "execution_count": count}
 
 
-@pytest.fixture
-def course(tmp_path: Path) -> Path:
-    """A repository like ours, with notebooks of the test's own."""
-    for folder in ("notebooks", "exercises"):
-        (tmp_path / folder).mkdir()
+def error(source: str) -> dict[str, Any]:
+    """A cell in which a division by zero is expected."""
+    output = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}
+    return code(source, tags=("raises-exception",)) | {"outputs": [output]}
+
+
+REFUSED = "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', {})"
+TRANSPORT = """import json, ipykernel
+print(json.loads(ipykernel.get_connection_info())["transport"])"""
+NOTEBOOKS = {
+    "notebooks/passes.ipynb": [code("print(1)", "1\n"), error("1/0"),
+                               code(f'print("{REFUSED.format(23456)}")', REFUSED.format("<port>") + "\n")],
+    "notebooks/differs.ipynb": [code("print(2)", "1\n")],
+    "notebooks/never_run.ipynb": [code("print(1)", count=None)],
+    "notebooks/fails_first.ipynb": [code("x = 1/0"), code("print(x)", "1\n", 2), code("print(x)", "1\n", 3)],
+    "notebooks/no_error.ipynb": [error("1/1")],
+    "notebooks/other_error.ipynb": [error("int('x')")],
+    "notebooks/other_port.ipynb": [code(f'print("{REFUSED.format(1)}")', REFUSED.format(2) + "\n")],
+    "notebooks/other_time.ipynb": [code('print("took 12345 ms")', "took 12346 ms\n")],
+    "notebooks/hangs.ipynb": [code("import time; time.sleep(600)")],
+    "notebooks/sockets.ipynb": [code(TRANSPORT, "ipc\n")],
+    "exercises/never_run.ipynb": [code("print(1)", count=None)],
+    "exercises/fails.ipynb": [code("1/0", count=None)],
+    "notebooks/testing/test_of_a_reader.py": [],
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """For each notebook what pytest says of each cell: "" if it passes. In a repository like ours, from another folder."""
+    course = tmp_path_factory.mktemp("course")
     for file in ("conftest.py", "notebooks/sanitize.cfg", "pyproject.toml"):
-        shutil.copy(ROOT / file, tmp_path / file)
-    return tmp_path
+        (course / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, course / file)
+    conftest = course / "conftest.py"
+    conftest.write_text(conftest.read_text().replace("CELL_TIMEOUT = 60", "CELL_TIMEOUT = 5"))
+    for name, cells in NOTEBOOKS.items():
+        path = course / name
+        path.parent.mkdir(exist_ok=True)
+        notebook = {"cells": cells, "metadata": notebooks.METADATA, "nbformat": 4, "nbformat_minor": 5}
+        path.write_text(json.dumps(notebook) if cells else "def test():\n    assert False\n")
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "..", "-p", "no:cacheprovider", "--junitxml=results.xml"]
+    subprocess.run(command, cwd=course / "exercises", stdout=subprocess.DEVNULL, timeout=240)
+    found: dict[str, list[str]] = {}
+    for case in ElementTree.parse(course / "exercises" / "results.xml").iter("testcase"):
+        name = case.get("classname", "").replace(".", "/")
+        found.setdefault(name, []).append("".join(f"{part.tag} {part.get('message')}" for part in case))
+    return found
 
 
-def check(course: Path, *cells: dict[str, Any], where: str = "notebooks", cwd: str = ".") -> subprocess.CompletedProcess[str]:
-    notebook = {"cells": list(cells), "metadata": notebooks.METADATA, "nbformat": 4, "nbformat_minor": 5}
-    path = course / where / "lesson.ipynb"
-    path.write_text(json.dumps(notebook))
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval", str(path), "-p", "no:cacheprovider"]
-    return subprocess.run(command, cwd=course / cwd, capture_output=True, text=True, timeout=120)
+def test_an_output_that_is_the_same_passes_and_one_that_differs_fails(results: dict[str, list[str]]) -> None:
+    assert results["notebooks/passes/ipynb"] == ["", "", ""]
+    [differs] = results["notebooks/differs/ipynb"]
+    assert differs.startswith("failure")
+    assert "mismatch 'stdout'" in differs
 
 
-def test_an_output_that_differs_fails_and_one_that_is_the_same_passes(course: Path) -> None:
-    assert check(course, code("print(1)", "1\n")).returncode == 0
-    done = check(course, code("print(2)", "1\n"))
-    assert done.returncode == 1
-    assert "mismatch 'stdout'" in done.stdout
+def test_a_cell_that_was_never_run_fails_in_a_lesson_and_not_in_an_exercise(results: dict[str, list[str]]) -> None:
+    [never_run] = results["notebooks/never_run/ipynb"]
+    assert "no execution count" in never_run
+    assert results["exercises/never_run/ipynb"] == [""]
+    assert "Cell execution caused an exception" in results["exercises/fails/ipynb"][0]
 
 
-def test_a_cell_that_was_never_run_fails_in_a_lesson_and_not_in_an_exercise(course: Path) -> None:
-    done = check(course, code("print(1)", count=None))
-    assert done.returncode == 1
-    assert "no execution count" in done.stdout
-    assert check(course, code("print(1)", count=None), where="exercises").returncode == 0
-    assert check(course, code("1/0", count=None), where="exercises").returncode == 1
+def test_the_first_failure_of_a_notebook_skips_its_rest(results: dict[str, list[str]]) -> None:
+    first, *rest = results["notebooks/fails_first/ipynb"]
+    assert "Cell execution caused an exception" in first
+    assert rest == ["skipped Cell 0 failed before, and this cell builds on it"] * 2
 
 
-def test_the_first_failure_of_a_notebook_skips_its_rest(course: Path) -> None:
-    done = check(course, code("x = 1/0"), code("print(x)", "1\n", 2), code("print(x)", "1\n", 3))
-    assert "1 failed, 2 skipped" in done.stdout
-    assert "Cell 0 failed before" in done.stdout
+def test_an_expected_error_that_does_not_come_fails(results: dict[str, list[str]]) -> None:
+    assert "Missing output" in results["notebooks/no_error/ipynb"][0]
+    assert "mismatch 'ename'" in results["notebooks/other_error/ipynb"][0]
 
 
-def test_an_expected_error_that_does_not_come_fails(course: Path) -> None:
-    cell = code("1/1", tags=("raises-exception",)) | {"outputs": [
-        {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}]}
-    assert check(course, cell).returncode == 1
-    assert check(course, cell | {"source": "1/0"}).returncode == 0
-    assert check(course, cell | {"source": "int('x')"}).returncode == 1
+def test_rules_match_no_more_than_they_must(results: dict[str, list[str]]) -> None:
+    assert "mismatch" in results["notebooks/other_port/ipynb"][0]
+    assert "mismatch" in results["notebooks/other_time/ipynb"][0]
 
 
-def test_rules_are_found_from_any_folder_and_match_no_more_than_they_must(course: Path) -> None:
-    port = "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', {})"
-    cell = code(f'print("{port.format(23456)}")', port.format("<port>") + "\n")
-    assert check(course, cell, cwd="exercises").returncode == 0
-    assert check(course, code(f'print("{port.format(1)}")', port.format(2) + "\n")).returncode == 1
-    assert check(course, code('print("took 12345 ms")', "took 12346 ms\n")).returncode == 1
+def test_a_cell_that_hangs_is_ended(results: dict[str, list[str]]) -> None:
+    assert "Timeout of 5 seconds" in results["notebooks/hangs/ipynb"][0]
+
+
+def test_no_other_process_can_take_the_ports_of_a_kernel_before_it_has_started(results: dict[str, list[str]]) -> None:
+    assert results["notebooks/sockets/ipynb"] == [""]
+
+
+def test_the_files_that_cells_write_are_no_checks_of_ours(results: dict[str, list[str]]) -> None:
+    assert sorted(results) == sorted(name.replace(".", "/") for name in NOTEBOOKS if name.endswith(".ipynb"))
 
 
 def test_every_rule_says_why_it_is_there() -> None:
@@ -85,11 +123,3 @@ def test_every_rule_says_why_it_is_there() -> None:
         assert lines[-2].startswith("regex: ")
         assert lines[-1].startswith("replace: ")
         assert len(" ".join(lines[:-2])) > 30, f"no reason beside {lines[-2]}"
-
-
-def test_a_cell_that_hangs_is_ended(course: Path) -> None:
-    conftest = course / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("CELL_TIMEOUT = 60", "CELL_TIMEOUT = 2"))
-    done = check(course, code("import time; time.sleep(600)"))
-    assert done.returncode == 1
-    assert "timeout" in done.stdout.lower()
