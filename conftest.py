@@ -45,10 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Fetched before a kernel starts, so that no cell prints the download or waits for it."""
+    """Servers are chosen and fetched before a kernel starts, so that no cell prints the download or waits for it."""
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         try:
-            if servers.choose()[0] == "embedded":
+            os.environ["FIREDRILL_SERVERS"] = kind = servers.choose()[0]        # asked once, and the same for all
+            if kind == "embedded":
                 servers.debian.provide()
         except servers.Unavailable as error:
             pytest.exit(str(error), returncode=3)
