@@ -11,8 +11,15 @@ lab: $(LEARNER)             ## the lessons in JupyterLab: make lab ARGS="--port 
 	@$(BIN)/python -m firedrill lab $(ARGS)
 
 test: $(TESTER)             ## every check: make test ARGS="-k servers"
+	@$(MAKE) --no-print-directory -j 3 style types checks
+
+style:
 	$(BIN)/ruff check .
+
+types:
 	$(BIN)/mypy
+
+checks:
 	$(BIN)/pytest -n 6 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 notebooks: $(TESTER)        ## run lessons and solutions, store their outputs, make the exercises: make notebooks NAMES=01_connecting
@@ -39,4 +46,4 @@ $(TESTER): tests/requirements.lock $(LEARNER)
 help:                       ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
-.PHONY: lab test notebooks bench lock help
+.PHONY: lab test style types checks notebooks bench lock help

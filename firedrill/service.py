@@ -4,46 +4,60 @@
     shop.url, shop.pid, shop.log()
     await shop.stop()                                           # SIGTERM: requests are finished, the lifespan ends
 
-All are forked by one process that has imported FastAPI, see `forks`, and end with the notebook, by kill -9 too.
+All are forked by one process that has imported FastAPI, and end with the notebook, by kill -9 too: see `forks`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .forks import Fork, Forks
 from .servers.errors import Unavailable
 
-_forker: subprocess.Popen[str] | None = None
-_lock = threading.Lock()        # one question at a time
+_forks = Forks(f"{__name__}:serve", "asyncpg", "fastapi", "httpx", "uvicorn.loops.uvloop", "uvicorn.protocols.http.auto",
+               "uvicorn.lifespan.on")
 
 
 class Service:
-    """A running service. It leads a process group, to which its own children belong."""
+    """A running service. Processes that it starts end with it."""
 
-    def __init__(self, pid: int, port: int, log: Any) -> None:
-        self.pid, self.port, self.url = pid, port, f"http://127.0.0.1:{port}"
-        self.exit_code: int | None = None
-        self._log = log
+    def __init__(self, fork: Fork, log: Any) -> None:
+        self.pid = fork.pid
+        self._fork, self._log = fork, log
+
+    @property
+    def _written(self) -> tuple[str, str, str]:
+        return os.pread(self._log.fileno(), 1 << 24, 0).decode(errors="replace").partition("\n")
 
     def log(self) -> str:
         """What it has written so far: uvicorn's lines, tracebacks, and what it printed."""
-        return os.pread(self._log.fileno(), 1 << 24, 0).decode(errors="replace")
+        return self._written[2]
+
+    @cached_property
+    def port(self) -> int:
+        """The first line of its log, so it is known when the service has been started."""
+        return int(self._written[0])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._fork.exit_code
 
     @property
     def is_running(self) -> bool:
-        if self.exit_code is None:
-            self.exit_code = _ask(poll=self.pid)["exit_code"]
         return self.exit_code is None
 
     async def stop(self, timeout: float = 15) -> bool:
@@ -59,11 +73,11 @@ class Service:
 
     def kill(self) -> None:
         """kill -9, of its children as well. May be repeated."""
-        _ask(kill=self.pid)
-        while self.is_running:
-            time.sleep(0.005)
+        self._fork.kill()
 
     def _listens(self) -> bool:
+        if not self._written[1]:
+            return False
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -75,8 +89,9 @@ async def start(folder: str | Path, app: str, *, timeout: float = 20, graceful: 
     Raises `Unavailable` with the end of its log if it ends, or does not listen within `timeout` seconds. Nothing is left then.
     """
     log = tempfile.NamedTemporaryFile()     # noqa: SIM115  lives as long as the service
-    service = Service(**await asyncio.to_thread(_ask, folder=str(Path(folder).resolve()), app=app, log=log.name,
-                                                environment=environment, graceful=graceful), log=log)
+    await asyncio.to_thread(_forks.ready)
+    service = Service(_forks.start(log.name, folder=str(Path(folder).resolve()), app=app, environment=environment,
+                                   graceful=graceful), log)
     deadline = time.monotonic() + timeout
     try:
         while not service._listens():
@@ -92,25 +107,25 @@ async def start(folder: str | Path, app: str, *, timeout: float = 20, graceful: 
 
 
 def prepare() -> None:
-    """Let the process that forks begin with its imports. Returns at once; without it, the first `start` waits for them."""
-    global _forker
-    with _lock:
-        if _forker is None or _forker.poll() is not None:
-            _forker = subprocess.Popen([sys.executable, "-m", "firedrill.forks"], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, text=True, start_new_session=True)
-
-
-def _ask(**question: Any) -> dict[str, Any]:
-    prepare()
-    with _lock:
-        assert _forker
-        assert _forker.stdin
-        assert _forker.stdout
-        print(json.dumps(question), file=_forker.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(_forker.stdout.readline())
-        return answer
+    """Let FastAPI be imported. Returns at once; without it, the first `start` waits for that."""
+    _forks.prepare()
 
 
 def _end(service: Service) -> str:
     lines = [line for line in service.log().rstrip().splitlines() if "<frozen importlib" not in line]
     return "\n".join(lines[-12:]) or "(nothing)"
+
+
+def serve(folder: str, app: str, environment: dict[str, str], graceful: float | None) -> int:
+    """In the forked process: `uvicorn app:app` in this folder."""
+    import uvicorn
+    with socket.socket() as listener:       # bound here, so nobody else gets the port; uvicorn listens
+        listener.bind(("127.0.0.1", 0))
+        print(listener.getsockname()[1])
+        os.chdir(folder)
+        os.environ.update(environment)
+        sys.path.insert(0, "")
+        config = uvicorn.Config(app, use_colors=False, timeout_graceful_shutdown=graceful)  # type: ignore[arg-type]
+        config.load_app()       # before there is an event loop, as uvicorn does
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0

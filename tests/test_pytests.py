@@ -28,8 +28,7 @@ import asyncio, sys
 from firedrill import pytests
 
 async def main():
-    run = await pytests.start(sys.argv[1])
-    await run("test_it.py", limit=600)
+    await pytests.Pytest(sys.argv[1])("test_it.py", limit=600)
 
 asyncio.run(main())
 """
@@ -38,15 +37,7 @@ asyncio.run(main())
 def run(folder: Path, source: str, *arguments: str, limit: float = 20, **variables: str) -> pytests.Run:
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     (folder / "test_it.py").write_text(source)
-
-    async def once() -> pytests.Run:
-        start = await pytests.start(folder)
-        try:
-            return await start("test_it.py", *arguments, limit=limit, **variables)
-        finally:
-            await start.stop()
-
-    return asyncio.run(once())
+    return asyncio.run(pytests.Pytest(folder)("test_it.py", *arguments, limit=limit, **variables))
 
 
 def gone(pid: int) -> bool:

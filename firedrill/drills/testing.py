@@ -99,13 +99,11 @@ async def _bench(exam: Examination, name: str, **files: str) -> AsyncIterator[Be
             (folder / f"{module}.py").write_text(source)
         shutil.copyfile(exam.file, folder / name)
         admin = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
-        pytest = await pytests.start(folder, DATABASE_URL=stack.postgres.dsn(),
-                                     PGBOUNCER_URL=stack.pgbouncer.dsn("transaction"),
-                                     ADMIN_URL=stack.postgres.dsn("postgres", user=SUPERUSER))
+        pytest = pytests.Pytest(folder, DATABASE_URL=stack.postgres.dsn(), PGBOUNCER_URL=stack.pgbouncer.dsn("transaction"),
+                                ADMIN_URL=stack.postgres.dsn("postgres", user=SUPERUSER))
         try:
             yield Bench(stack, folder, admin, pytest)
         finally:
-            await pytest.stop()
             admin.terminate()
 
 

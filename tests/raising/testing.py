@@ -59,9 +59,7 @@ async def _by_pytest() -> dict[str, BaseException]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
         Path(folder, "test_fixtures.py").write_text(FIXTURES)
-        runs = await pytests.start(folder)
-        run = await runs("test_fixtures.py")
-        await runs.stop()
+        run = await pytests.Pytest(folder)("test_fixtures.py")
     plain, loop = (next(line for line in run.lines if name in line).partition("Failed: ")[2]
                    for name in ("test_plain", "test_loop"))
     return {"async fixture without a plugin": pytest.fail.Exception(plain), "scope mismatch": pytest.fail.Exception(loop)}
