@@ -97,19 +97,23 @@ def serve(name: str, *modules: str) -> None:
     function = getattr(importlib.import_module(where), what)
     gc.freeze()     # or each fork, when it collects its garbage, would go through all of this again
     running: set[int] = set()
-    for line in sys.stdin:
-        question = json.loads(line)
-        answer = None
-        if pid := question.get("poll"):
-            answer = _exit_code(pid) if pid in running else 0
-            running -= {pid} if answer is not None else set()
-        elif pid := question.get("kill"):
-            _kill(running & {pid})
-        elif question:
-            answer = _fork(function, **question)
-            running.add(answer)
-        print(json.dumps(answer), flush=True)
-    _kill(running)
+    try:
+        for line in sys.stdin:
+            question = json.loads(line)
+            answer = None
+            if pid := question.get("poll"):
+                answer = _exit_code(pid) if pid in running else 0
+                running -= {pid} if answer is not None else set()
+            elif pid := question.get("kill"):
+                _kill(running & {pid})
+            elif question:
+                answer = _fork(function, **question)
+                running.add(answer)
+            os.write(1, json.dumps(answer).encode() + b"\n")
+    except BrokenPipeError:     # who asked has been killed meanwhile
+        pass
+    finally:
+        _kill(running)
 
 
 def _exit_code(pid: int) -> int | None:

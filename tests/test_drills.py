@@ -93,9 +93,11 @@ class OfADrill:
         assert all(len(hint) > 20 for hint in task.hints)
         assert len(task.traps) >= 2
         assert 2 <= len(self.drill.tasks) <= 4
+        assert drills.open(self.drill.name) is self.drill
 
 
-for name, drill in drills.DRILLS.items():
+for name in drills.MODULES:
+    drill = drills.open(name)
     without = {} if more_attempts(drill) else {"test_more_attempts_fall_into_their_traps_and_other_answers_pass": None}
     globals()[f"Test_{name}"] = type(f"Test_{name}", (OfADrill,), {"drill": drill, **without})
 

@@ -36,12 +36,12 @@ def forget(exercise: str) -> None:
 
 
 def summary() -> str:
-    from . import DRILLS
-    finished = done()
+    from .. import drills as course
+    finished, drills = done(), [course.open(name) for name in course.MODULES]
     lines = []
-    for name, drill in DRILLS.items():
-        marks = "".join("✔" if (name, task.number) in finished else "–" for task in drill.tasks)
-        lines.append(f"{marks:<5}exercises/{name}.ipynb: {drill.title}")
-    total = sum(len(drill.tasks) for drill in DRILLS.values())
-    solved = sum((name, task.number) in finished for name, drill in DRILLS.items() for task in drill.tasks)
+    for drill in drills:
+        marks = "".join("✔" if (drill.name, task.number) in finished else "–" for task in drill.tasks)
+        lines.append(f"{marks:<5}exercises/{drill.name}.ipynb: {drill.title}")
+    total = sum(len(drill.tasks) for drill in drills)
+    solved = sum((drill.name, task.number) in finished for drill in drills for task in drill.tasks)
     return "\n".join([*lines, f"{solved} of {total} tasks done, kept in {path().name}"])
