@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import psycopg
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import ForeignKey, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -46,6 +47,7 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
         "psycopg cannot adapt a dict": await raised_by(pg.execute("select %s", ({"event": 5},))),
         "timestamp too large": await raised_by(_infinity(pg)),
         "SQLAlchemy's conflict on asyncpg": await raised_by(_conflict(stack, create_async_engine(url))),
+        "psycopg_pool's PoolTimeout": await raised_by(_all_taken(stack.postgres.dsn())),
         "QueuePool limit": await raised_by(_exhausted(engine)),
         "PendingRollbackError": await raised_by(_goes_on(engine)),
         "MissingGreenlet": await raised_by(_attribute(engine)),
@@ -53,6 +55,11 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     await pg.close()
     await engine.dispose()
     return raised | await _behind_pgbouncer(stack)
+
+
+async def _all_taken(dsn: str) -> None:
+    async with AsyncConnectionPool(dsn, min_size=1, max_size=1, open=False) as pool, pool.connection():
+        await pool.getconn(timeout=0.1)
 
 
 async def _infinity(pg: Any) -> None:
