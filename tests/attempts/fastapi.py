@@ -169,6 +169,12 @@ TRAPS = {
         "        if not query.cancelled():\n            await app.state.pool.release(conn)\n")),
     (3, "restarts all"): _solution(3, ('return "live"', "return await ready()")),
 }
+A_CONNECTION_EACH = ("    async with request.app.state.pool.acquire() as conn, conn.transaction():\n        yield conn\n", """
+    conn = await asyncpg.connect(os.environ["DSN"])
+    async with conn.transaction():
+        yield conn
+    await conn.close()
+""")
 MORE: tuple[tuple[int, str | None, Path], ...] = (
     (1, None, _solution(1, IN_THE_FUNCTION, ("customer: int, conn=Transaction", "customer, conn"))),
     (1, "", written("import nothing_of_the_kind\n")),
@@ -177,6 +183,7 @@ MORE: tuple[tuple[int, str | None, Path], ...] = (
                     "            raise ValueError('rubbish')\n")),
     (1, "half", _solution(1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT, UNDOES)),
     (1, "", _solution(1, IN_THE_FUNCTION, ("customer: int, conn=Transaction", "customer, conn"), ALL_409)),
+    (1, "larger pool", _solution(1, A_CONNECTION_EACH)),
     (2, "charged twice", _solution(2, TAKEN, IN_MEMORY, SOLD_LATE)),
     (2, "stays taken", _solution(2, ONLY_REFUSALS)),
     (2, "", _solution(2, ORDERS_FIRST, ("        await conn.execute(ORDER, customer, price, seat)", (
