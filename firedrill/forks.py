@@ -10,6 +10,7 @@ The process that forks is asked on its standard input, a line of JSON each, and 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -23,6 +24,8 @@ import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
+
+PR_SET_PDEATHSIG = 1        # prctl(2)
 
 
 class Forks:
@@ -142,6 +145,8 @@ def _run(function: Callable[..., int], log: str, arguments: dict[str, Any]) -> N
     code = 1
     try:
         os.setpgid(0, 0)
+        if sys.platform == "linux":     # ends when the process that forks has been killed
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for stream in (1, 2):
             os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), stream)

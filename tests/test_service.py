@@ -124,3 +124,17 @@ time.sleep(600)
     kernel.kill()
     assert eventually(lambda: all(map(is_gone, pids)), 5)
     kernel.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_when_the_process_that_forks_is_killed_its_services_end_and_the_next_one_starts(folder: Path) -> None:
+    async def main() -> None:
+        first = await service.start(folder, "app:app", NAME="")
+        psutil.Process(first.pid).parent().kill()
+        assert eventually(lambda: is_gone(first.pid), 5)
+        second = await service.start(folder, "app:app", NAME="")
+        assert not first.is_running
+        second.kill()
+        assert is_gone(second.pid)
+
+    asyncio.run(main())
