@@ -258,17 +258,16 @@ async def _jobs(exam: Examination) -> None:
             if after:
                 _crash(stack)
 
+        holder, another = await _admin(stack), await _admin(stack)
+        await admin.execute(STORE.format(1, 20))
+        theirs = 0
+        for conn in (holder, another):      # as a worker of another process does; ours, begun before, might be faster
+            await conn.execute("begin")
+            theirs = await conn.fetchval(TAKE)
         deaf: list[Any] = []
         async with contextlib.AsyncExitStack() as running:
             tasks = [await running.enter_async_context(_running(exam, stack.postgres.dsn(), work, deaf=deaf))
                      for _ in range(WORKERS)]
-            holder, another = await _admin(stack), await _admin(stack)
-            await admin.execute(STORE.format(1, 20).partition(";")[0])
-            theirs = 0
-            for conn in (holder, another):      # as a worker of another process does
-                await conn.execute("begin")
-                theirs = await conn.fetchval(TAKE)
-            await admin.execute("notify jobs")
             meanwhile = await _until_left(stack, 2, 6)
             await another.execute(f"insert into tickets values ({theirs});"
                                   f"update jobs set done_at = now() where id = {theirs}; commit")
