@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+BEGUN = int(time.time())
+
 
 def processes_of(folder: Path) -> list[psutil.Process]:
     """All whose command line or working directory lies in a pair's folder: servers, their children, the undertaker."""
@@ -22,10 +24,10 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 
 def shared_memory_of(pids: set[int]) -> list[str]:
-    """The System V segments that these processes have made."""
+    """The System V segments that these processes have made. The number of one may have been another's, before these tests."""
     header, *lines = Path("/proc/sysvipc/shm").read_text().splitlines()
-    maker = header.split().index("cpid")
-    return [line for line in lines if int(line.split()[maker]) in pids]
+    maker, made = map(header.split().index, ("cpid", "ctime"))
+    return [line for line in lines if int(line.split()[maker]) in pids and int(line.split()[made]) >= BEGUN]
 
 
 def pids_of(folder: Path) -> set[int]:

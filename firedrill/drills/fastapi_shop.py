@@ -401,10 +401,10 @@ async def _reports(exam: Examination) -> None:
                    f"live {down['/live']}, ready {down['/ready']}")
     if both and not still and answer != 200:
         exam.trap("ends all")
+    elif both and not told:
+        exam.trap("waits for ever")     # and may then get a connection for a client that has gone
     elif both and not ended:
         exam.trap("runs on")
-    elif both and not told:
-        exam.trap("waits for ever")
     elif both and not again:
         exam.trap("leaks")
     elif down["/live"] != 200:
