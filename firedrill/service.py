@@ -118,10 +118,10 @@ def _end(service: Service) -> str:
 
 def serve(folder: str, app: str, environment: dict[str, str], graceful: float | None) -> int:
     """In the forked process: `uvicorn app:app` in this folder."""
-    import uvicorn
     with socket.socket() as listener:       # bound here, so nobody else gets the port; uvicorn listens
         listener.bind(("127.0.0.1", 0))
         print(listener.getsockname()[1])
+        import uvicorn  # where it is missing, the line that `port` reads is there nevertheless
         os.chdir(folder)
         os.environ.update(environment)
         sys.path.insert(0, "")
