@@ -23,7 +23,7 @@ checks:
 	$(BIN)/pytest -n 6 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 notebooks: $(TESTER)        ## run lessons and solutions, store their outputs, make the exercises: make notebooks NAMES=01_connecting
-	$(BIN)/python -m firedrill.notebooks $(NAMES)
+	$(BIN)/python -m firedrill.authoring.notebooks $(NAMES)
 
 bench: $(TESTER)            ## what it costs, beside its peers: writes benchmarks/RESULTS.md
 	$(BIN)/pip install --quiet --upgrade --target .venv/peers -r benchmarks/requirements.txt
@@ -38,10 +38,10 @@ lock: $(TESTER)             ## the newest releases that requirements.txt allows
 COMPILE = --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate
 
 $(LEARNER): requirements.lock pyproject.toml
-	@$(PYTHON) -m firedrill.bootstrap requirements.lock && touch $(LEARNER)
+	@$(PYTHON) -m firedrill.authoring.bootstrap requirements.lock && touch $(LEARNER)
 
 $(TESTER): tests/requirements.lock $(LEARNER)
-	@$(PYTHON) -m firedrill.bootstrap tests/requirements.lock && touch $(TESTER)
+	@$(PYTHON) -m firedrill.authoring.bootstrap tests/requirements.lock && touch $(TESTER)
 
 help:                       ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12

@@ -16,10 +16,11 @@ import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
 
-from firedrill import notebooks, servers
+from firedrill import servers
+from firedrill.authoring import notebooks
 
 ROOT = Path(__file__).parent
-CELL_TIMEOUT = 60       # seconds; nbval's own 2000 would outlast CI
+CELL_TIMEOUT = 60  # seconds; nbval's own 2000 would outlast CI
 # Their outputs are compared. The exercises, which have none, are only run.
 COMPARED = ("notebooks", "solutions")
 
@@ -27,28 +28,40 @@ COMPARED = ("notebooks", "solutions")
 def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.has_plugin("nbval"):
         option = config.option
-        option.nbval = not option.nbval_lax     # `pytest` alone checks the notebooks too
+        option.nbval = not option.nbval_lax  # `pytest` alone checks the notebooks too
         option.nbval_sanitize_with = option.nbval_sanitize_with or str(notebooks.SANITIZE)
         option.nbval_cell_timeout = min(option.nbval_cell_timeout, CELL_TIMEOUT)
         if option.nbval_kernel_name is None:
-            option.nbval_current_env = True     # never a kernel of the same name that the user has elsewhere
+            option.nbval_current_env = (
+                True  # never a kernel of the same name that the user has elsewhere
+            )
         nbval.kernel.KernelManager = _kernel_manager
     os.environ.update(notebooks.ENVIRONMENT)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # as a background job of a shell; kernels and tests need it
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as a background job of a shell; kernels and tests need it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not hasattr(config, "workerinput"):      # xdist's workers inherit these
-        own = tempfile.TemporaryDirectory(prefix="firedrill-tests-", dir="/tmp")     # short: sockets have at most 104 bytes
+    if not hasattr(config, "workerinput"):  # xdist's workers inherit these
+        own = tempfile.TemporaryDirectory(
+            prefix="firedrill-tests-", dir="/tmp"
+        )  # short: sockets have at most 104 bytes
         config.add_cleanup(own.cleanup)
         # Neither the learner's progress nor the learner's IPython profile has a part in a test.
-        os.environ |= {"FIREDRILL_PROGRESS": f"{own.name}/progress.txt", "IPYTHONDIR": f"{own.name}/ipython",
-                       "JUPYTER_RUNTIME_DIR": own.name, "MPLCONFIGDIR": str(servers.cache.folder() / "matplotlib")}
+        os.environ |= {
+            "FIREDRILL_PROGRESS": f"{own.name}/progress.txt",
+            "IPYTHONDIR": f"{own.name}/ipython",
+            "JUPYTER_RUNTIME_DIR": own.name,
+            "MPLCONFIGDIR": str(servers.cache.folder() / "matplotlib"),
+        }
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Servers are chosen and fetched before a kernel starts, so that no cell prints the download or waits for it."""
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         try:
-            os.environ["FIREDRILL_SERVERS"] = kind = servers.choose()[0]        # asked once, and the same for all
+            os.environ["FIREDRILL_SERVERS"] = kind = servers.choose()[
+                0
+            ]  # asked once, and the same for all
             if kind == "embedded":
                 servers.debian.provide()
         except servers.Unavailable as error:
@@ -58,25 +71,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_cell(item):
-            item.output_timeout = 30    # type: ignore[attr-defined]    # seconds; nbval has a fixed 5, too few on a busy machine
+            item.output_timeout = 30  # type: ignore[attr-defined]    # seconds; nbval has a fixed 5, too few on a busy machine
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if not _is_cell(item):
         return
-    cell: Any = item.cell               # type: ignore[attr-defined]
+    cell: Any = item.cell  # type: ignore[attr-defined]
     if failed := getattr(item.parent, "failed_cell", None):
         pytest.skip(f"{failed} failed before, and this cell builds on it")
     if item.path.parent.name in COMPARED and cell.source.strip() and cell.execution_count is None:
-        pytest.fail("This cell has no execution count: nbval would run it and compare nothing. Run `make notebooks`.",
-                    pytrace=False)
+        pytest.fail(
+            "This cell has no execution count: nbval would run it and compare nothing. Run `make notebooks`.",
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
     if _is_cell(item) and report.failed and not getattr(item.parent, "failed_cell", None):
-        item.parent.failed_cell = item.name     # type: ignore[union-attr]
+        item.parent.failed_cell = item.name  # type: ignore[union-attr]
     return report
 
 

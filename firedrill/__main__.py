@@ -13,24 +13,42 @@ import time
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="firedrill", description="The helper of the asyncpg fire drills.")
+    parser = argparse.ArgumentParser(
+        prog="firedrill", description="The helper of the asyncpg fire drills."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("lab", help="open JupyterLab on the first lesson (further arguments are JupyterLab's)", add_help=False)
+    commands.add_parser(
+        "lab",
+        help="open JupyterLab on the first lesson (further arguments are JupyterLab's)",
+        add_help=False,
+    )
     explain = commands.add_parser("explain", help="what an error means, and which lesson treats it")
-    explain.add_argument("error", nargs="*", help="the error's text or a whole traceback; without it, standard input is read")
+    explain.add_argument(
+        "error",
+        nargs="*",
+        help="the error's text or a whole traceback; without it, standard input is read",
+    )
     commands.add_parser("doctor", help="look at this machine and open a pair of servers once")
     commands.add_parser("progress", help="which exercises are done")
-    reset = commands.add_parser("reset", help="put an exercise back as it was; your version is kept beside it")
+    reset = commands.add_parser(
+        "reset", help="put an exercise back as it was; your version is kept beside it"
+    )
     reset.add_argument("exercise", help="its name or number: 01_connecting, 01, 1")
-    run = commands.add_parser("servers", help="open a pair, print how to connect, and keep it until Ctrl-C")
-    run.add_argument("--fetch", action="store_true", help="only fetch and unpack what the servers need")
+    run = commands.add_parser(
+        "servers", help="open a pair, print how to connect, and keep it until Ctrl-C"
+    )
+    run.add_argument(
+        "--fetch", action="store_true", help="only fetch and unpack what the servers need"
+    )
     if arguments is None:
         arguments = sys.argv[1:]
     if arguments[:1] == ["lab"]:
         from . import lab
+
         return lab.launch(arguments[1:])
     options = parser.parse_args(arguments)
     from .servers import Unavailable
+
     try:
         code = int(globals()[f"_{options.command}"](options))
         sys.stdout.flush()
@@ -40,43 +58,55 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:         # `| head` has seen enough
+    except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from . import index
+    from . import errors
+
     pasted = " ".join(options.error)
     if not pasted:
         if sys.stdin.isatty():
             print("Paste the error or the whole traceback, then press Ctrl-D:", file=sys.stderr)
         pasted = sys.stdin.read()
-    found = index.find(pasted)
+    found = errors.find(pasted)
     if not found:
-        print("This error is not in the index yet. The table of lessons is in README.md; what is left out can be asked for "
-              "in an issue, with the whole text of the error.")
+        print(
+            "This error is not in the index yet. The table of lessons is in README.md; what is left out can be asked for "
+            "in an issue, with the whole text of the error."
+        )
         return 1
     for entry in found:
         _say(entry.title)
         _say(entry.means, "  means  ")
         _say(entry.fix, "  fix    ")
         _say(entry.trap, "  trap   ")
-        _say(f"notebooks/{entry.lesson}.ipynb, \"{entry.section}\"", "  read   ")
+        _say(f'notebooks/{entry.lesson}.ipynb, "{entry.section}"', "  read   ")
         print()
     return 0
 
 
 def _say(text: str, label: str = "") -> None:
     width = min(shutil.get_terminal_size().columns, 110)
-    print(textwrap.fill(text, width, initial_indent=label, subsequent_indent=" " * len(label),
-                        break_long_words=False, break_on_hyphens=False))
+    print(
+        textwrap.fill(
+            text,
+            width,
+            initial_indent=label,
+            subsequent_indent=" " * len(label),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def _doctor(_: argparse.Namespace) -> int:
     from . import servers
     from .servers import cache
     from .servers.stack import leftovers
+
     healthy = True
 
     def line(good: bool, text: str) -> None:
@@ -84,8 +114,18 @@ def _doctor(_: argparse.Namespace) -> int:
         healthy = healthy and good
         print(f"{'✔' if good else '✘'} {text}")
 
-    line(sys.version_info >= (3, 11), f"Python {platform.python_version()} (3.11 or newer is needed)")
-    for package in ("asyncpg", "jupyterlab", "ipykernel", "nbval", "orjson", "psycopg", "matplotlib"):
+    line(
+        sys.version_info >= (3, 11), f"Python {platform.python_version()} (3.11 or newer is needed)"
+    )
+    for package in (
+        "asyncpg",
+        "jupyterlab",
+        "ipykernel",
+        "nbval",
+        "orjson",
+        "psycopg",
+        "matplotlib",
+    ):
         try:
             line(True, f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
@@ -98,24 +138,29 @@ def _doctor(_: argparse.Namespace) -> int:
     with servers.open(kind) as stack:
         line(True, f"{stack}; opened in {time.perf_counter() - before:.2f} s")
     line(not leftovers(folder / "run"), "nothing is left over from earlier notebooks")
-    print("All is well." if healthy else "Mend the lines marked ✘, then run `firedrill doctor` again.")
+    print(
+        "All is well." if healthy else "Mend the lines marked ✘, then run `firedrill doctor` again."
+    )
     return 0 if healthy else 1
 
 
 def _progress(_: argparse.Namespace) -> int:
-    from .drills import progress
+    from .checking import progress
+
     print(progress.summary())
     return 0
 
 
 def _reset(options: argparse.Namespace) -> int:
     from .drills import reset
+
     print(reset(options.exercise))
     return 0
 
 
 def _servers(options: argparse.Namespace) -> int:
     from . import servers
+
     kind, _ = servers.choose()
     if options.fetch:
         if kind == "embedded":
@@ -123,6 +168,7 @@ def _servers(options: argparse.Namespace) -> int:
         return 0
     with servers.open(kind) as stack:
         from .servers.server import POOL_MODES, SUPERUSER
+
         print(stack)
         print(f"PostgreSQL           {stack.postgres.dsn()}")
         print(f"  as the superuser   {stack.postgres.dsn(user=SUPERUSER)}")
@@ -131,6 +177,7 @@ def _servers(options: argparse.Namespace) -> int:
         print(f"  its console        {stack.pgbouncer.dsn('pgbouncer', user=SUPERUSER)}")
         print("Ctrl-C closes them and removes their data.", flush=True)
         import signal
+
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         while True:
             signal.pause()

@@ -1,4 +1,4 @@
-"""`python -m firedrill.notebooks`: the one way in which outputs and exercises come about.
+"""`python -m firedrill.authoring.notebooks`: the one way in which outputs and exercises come about.
 
 Lessons and solutions are executed and stored with the outputs of that run; exercises are made from solutions, README's
 table of errors from the index, its pictures from the lessons. With `--check` nothing is executed or written: it fails where
@@ -16,66 +16,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).parents[1]
+from ..checking.exercise_files import METADATA, STARTERS, exercise, starters, text_of
+from ..course import REPOSITORY
+
 SANITIZE = REPOSITORY / "notebooks/sanitize.cfg"
-METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"}}
 # The same output whatever the reader's shell says. The tests' notebooks run in the same world, see conftest.py.
-ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "COLUMNS": "100", "PYTHONHASHSEED": "0", "NO_COLOR": "1",
-               "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}     # for `!firedrill`
-
-SOLUTION = re.compile(r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[^\n]*\n"
-                      r"(?P<answer>.*?)"
-                      r"(?:^[ \t]*### STARTER[^\n]*\n(?P<starter>.*?))?"
-                      r"^[ \t]*### END SOLUTION[^\n]*\n?", re.S | re.M)
-
-
-def as_exercise(source: str) -> str:
-    """Each block of a solution gives way to its starter (the commented lines below ### STARTER), or to `...`."""
-    def starter(block: re.Match[str]) -> str:
-        given = block["starter"]
-        lines = [re.sub(r"^([ \t]*)# ?", r"\1", line) for line in given.splitlines()] if given else [f"{block['indent']}..."]
-        return "\n".join(lines) + "\n"
-
-    made = SOLUTION.sub(starter, source + "\n").rstrip("\n")
-    if "### BEGIN" in made or "### END" in made or "### STARTER" in made:
-        raise ValueError(f"unbalanced solution markers in:\n{source}")
-    return made
-
-
-def starter(name: str, number: int) -> str:
-    """The code that exercise `name` gives for a task: the cells tagged `task-<number>`."""
-    cells = json.loads((REPOSITORY / f"solutions/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    return "\n".join(as_exercise("".join(cell["source"])) for cell in cells
-                     if f"task-{number}" in cell["metadata"].get("tags", []))
-
-
-def exercise(solution: dict[str, Any]) -> dict[str, Any]:
-    """The notebook for the learner: starters in place of answers, no cell tagged `solution`, no outputs."""
-    cells = []
-    for cell in solution["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        if "solution" in tags:
-            continue
-        cell = {**cell, "source": cell["source"]}
-        if cell["cell_type"] == "code":
-            cell |= {"source": as_exercise("".join(cell["source"])).splitlines(keepends=True), "outputs": [],
-                     "execution_count": None}
-        elif cell is not None:
-            text = "".join(cell["source"]).replace("# Solution: ", "# Exercise: ")
-            cell |= {"source": text.splitlines(keepends=True)}
-        cells.append(cell)
-    return {**solution, "cells": cells, "metadata": METADATA}
-
-
-def text_of(notebook: dict[str, Any]) -> str:
-    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+ENVIRONMENT = {
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+    "COLUMNS": "100",
+    "PYTHONHASHSEED": "0",
+    "NO_COLOR": "1",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+}  # for `!firedrill`
 
 
 def rules() -> list[tuple[re.Pattern[str], str]]:
     """The sanitizing rules, which nbval applies as well: what they hide is stored as they write it, so no run leaves a diff."""
-    return [(re.compile(pattern), replacement) for pattern, replacement in re.findall(
-        r"^regex: (.*)\nreplace: (.*)$", SANITIZE.read_text(encoding="utf-8"), re.M)]
+    return [
+        (re.compile(pattern), replacement)
+        for pattern, replacement in re.findall(
+            r"^regex: (.*)\nreplace: (.*)$", SANITIZE.read_text(encoding="utf-8"), re.M
+        )
+    ]
 
 
 def execute(path: Path) -> None:
@@ -83,25 +46,35 @@ def execute(path: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(path, as_version=4)        # type: ignore[no-untyped-call]
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     before = [cell.get("outputs", []) for cell in notebook.cells]
     os.environ.update(ENVIRONMENT)
-    NotebookClient(notebook, timeout=60, kernel_name="python3", record_timing=False, coalesce_streams=True,
-                   store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=60,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
     for cell in notebook.cells:
         for key in set(cell.metadata) - {"tags"}:
             del cell.metadata[key]
         for output in cell.get("outputs", []):
             _apply_rules(output)
     _keep_pictures(before, notebook.cells)
-    stored = json.loads(nbformat.writes(notebook))      # type: ignore[no-untyped-call]
+    stored = json.loads(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
     path.write_text(text_of(stored | {"metadata": METADATA}), encoding="utf-8")
 
 
 def _keep_pictures(before: list[list[Any]], cells: list[Any]) -> None:
     """A plot of something measured differs with each run. It is replaced when its cell, or its words, are others."""
     for earlier, cell in zip(before, cells, strict=True):
-        stored = {output["metadata"].get("drawn_by"): output["data"]["image/png"] for output in pictures_of(earlier)}
+        stored = {
+            output["metadata"].get("drawn_by"): output["data"]["image/png"]
+            for output in pictures_of(earlier)
+        }
         for output in pictures_of(cell.get("outputs", [])):
             output["metadata"]["drawn_by"] = stamp = drawn_by(cell.source, output)
             output["data"]["image/png"] = stored.get(stamp, output["data"]["image/png"])
@@ -113,7 +86,9 @@ def pictures_of(outputs: list[Any]) -> list[Any]:
 
 def drawn_by(source: str, output: Any) -> str:
     """Stands in a picture's metadata: the code and the words to which it belongs."""
-    return hashlib.sha256(f"{source}\n{''.join(output['data'].get('text/plain', ''))}".encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        f"{source}\n{''.join(output['data'].get('text/plain', ''))}".encode()
+    ).hexdigest()[:12]
 
 
 def _apply_rules(output: Any) -> None:
@@ -126,16 +101,33 @@ def _apply_rules(output: Any) -> None:
 
 def main() -> int:
     from . import readme
-    known = sorted({path.stem for folder in ("notebooks", "solutions") for path in (REPOSITORY / folder).glob("*.ipynb")})
-    parser = argparse.ArgumentParser(prog="python -m firedrill.notebooks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="01_connecting, for instance; all of them without a name")
-    parser.add_argument("--check", action="store_true", help="write nothing: is all that is made up to date?")
+
+    known = sorted(
+        {
+            path.stem
+            for folder in ("notebooks", "solutions")
+            for path in (REPOSITORY / folder).glob("*.ipynb")
+        }
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m firedrill.authoring.notebooks", description=__doc__
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="01_connecting, for instance; all of them without a name",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing: is all that is made up to date?"
+    )
     arguments = parser.parse_args()
     names, check = arguments.names, arguments.check
     if unknown := set(names) - {*known}:
         parser.error(f"there is no {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
     if not check:
-        from . import servers
+        from .. import servers
+
         if servers.choose()[0] == "embedded":
             servers.debian.provide()
         os.environ["FIREDRILL_PROGRESS"] = os.devnull
@@ -145,8 +137,16 @@ def main() -> int:
                     print(f"running {folder}/{path.name}", flush=True)
                     execute(path)
     outdated = []
-    made = {REPOSITORY / "exercises" / path.name: text_of(exercise(json.loads(path.read_text(encoding="utf-8")))).encode()
-            for path in sorted((REPOSITORY / "solutions").glob("*.ipynb"))}
+    solutions = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((REPOSITORY / "solutions").glob("*.ipynb"))
+    }
+    made = {
+        REPOSITORY / f"exercises/{name}.ipynb": text_of(exercise(solution)).encode()
+        for name, solution in solutions.items()
+    }
+    given = {name: starters(solution) for name, solution in solutions.items()}
+    made[STARTERS] = (json.dumps(given, ensure_ascii=False, indent=1) + "\n").encode()
     made |= {readme.PATH: readme.updated().encode()} | readme.pictures()
     for path, content in made.items():
         if not path.exists() or path.read_bytes() != content:
@@ -155,7 +155,9 @@ def main() -> int:
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
     if check and outdated:
-        print(f"Not what is made from the solutions and the index: {', '.join(outdated)}. Run `make notebooks`.")
+        print(
+            f"Not what is made from the solutions and the index: {', '.join(outdated)}. Run `make notebooks`."
+        )
         return 1
     return 0
 

@@ -1,121 +1,122 @@
-"""`Drill`: 2 to 4 `Task`s on one piece of the ticket shop's code, checked by running the learner's code against live servers."""
+"""`Drill`: 2 to 4 `Task`s on one piece of the ticket shop's code, run against live servers."""
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import inspect
-import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from .. import course
 from ..expect import describe
-from . import attempt, progress
-from .attempt import Outcome
+from . import exercise_files, progress, waiting
+from .examination import Examination
+from .pace import Pace
+from .report import Report, Status, wrapped
+from .sandbox import Sandbox
 
-WIDTH = 100
-
-
-@dataclass
-class Examination:
-    """Handed to a task's check: runs the learner's code, and notes what was seen. Never the answer."""
-
-    code: Callable[..., Any]
-    traps: dict[str, str]
-    file: Path | None = None        # what a cell has written, where that is the learner's code
-    criteria: list[tuple[str, bool, str]] = field(default_factory=list)
-    fallen: list[str] = field(default_factory=list)
-
-    async def run(self, *arguments: Any, limit: float = 5.0, plain: bool = False) -> Outcome:
-        return await attempt.run(self.code, *arguments, limit=limit, plain=plain)
-
-    def criterion(self, what: str, met: bool, measured: str) -> None:
-        self.criteria.append((what, met, measured))
-
-    def trap(self, name: str) -> None:
-        """The tempting wrong fix was seen at work; `name` is one of the task's traps."""
-        if name not in self.fallen:
-            self.traps[name]        # a name that the task does not know is a mistake of the check's
-            self.fallen.append(name)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a check found. `status` is "not attempted", "interrupted", "failed" or "passed"."""
-
-    task: Task
-    status: str
-    criteria: tuple[tuple[str, bool, str], ...] = ()
-    traps: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        lines = [f"Task {self.task.number}, {self.task.title}: {self.status}"]
-        if self.status == "not attempted":
-            return "\n".join([*lines, "  –  Change the starter code above, run its cell, then run this one again."])
-        for what, met, measured in self.criteria:
-            lines += _wrapped(f"{'✔' if met else '✘'}  {what} — {measured}", "     ")
-        for name in self.traps:
-            lines += _wrapped(f"Trap. {self.task.traps[name]}", "     ")
-        if self.status == "failed":
-            lines.append(f"  A hint: drill[{self.task.number}].hint()")
-        return "\n".join(lines)
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent=indent, break_long_words=False,
-                         break_on_hyphens=False)
+TOO_BUSY = (
+    "This machine is too busy to judge code by how long it takes: {pace}. "
+    "Run the check again when less else is running."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """`examine` gets an `Examination`; `hints` go from where to look, over what is going on, to nearly the answer."""
+    """One module of a topic: TITLE, HINTS, TRAPS, and `check`, which gets an `Examination`.
 
+    The three hints go from where to look, over what is going on, to nearly the answer.
+    """
+
+    module: ModuleType
     number: int
-    title: str
-    examine: Callable[[Examination], Awaitable[None]]
-    hints: tuple[str, str, str]
-    traps: dict[str, str]
-    drill: str
-    _shown: list[int] = field(default_factory=lambda: [0])
+    exercise: str  # "02_pools"
+    _shown: list[int] = field(default_factory=lambda: [0], repr=False)
+
+    @property
+    def title(self) -> str:
+        return str(self.module.TITLE)
+
+    @property
+    def hints(self) -> tuple[str, str, str]:
+        hints: tuple[str, str, str] = self.module.HINTS
+        return hints
+
+    @property
+    def traps(self) -> dict[str, str]:
+        traps: dict[str, str] = self.module.TRAPS
+        return traps
 
     async def check(self, code: Callable[..., Any] | Path) -> Report:
-        """Run `code`, a function or the file that a cell has written, against servers of its own, and say what was seen."""
-        file = code if isinstance(code, Path) else None
-        if file and not file.is_file():
-            return Report(self, "failed", (("the starter's cell has written its file", False, f"there is no {file}"),))
-        if not file and not callable(code):
-            return Report(self, "failed", (("the starter's function is given to check()", False,
-                                            f"got {type(code).__name__}"),))
-        if _is_starter(code, self.drill, self.number):
-            return Report(self, "not attempted")
-        examination = Examination(_no_function if isinstance(code, Path) else code, self.traps, file)
+        """Run `code`, a function or the file that a cell has written, against its own servers."""
+        if isinstance(code, Path) and not code.is_file():
+            what = "the starter's cell has written its file"
+            return self._report("failed", ((what, False, f"there is no {code}"),))
+        if not isinstance(code, Path) and not callable(code):
+            what = "the starter's function is given to check()"
+            return self._report("failed", ((what, False, f"got {type(code).__name__}"),))
+        if exercise_files.is_starter(code, self.exercise, self.number):
+            return self._report("not attempted")
+
+        missed: list[str] = []
+        token = waiting.expired.set(missed)
         try:
-            await self.examine(examination)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            return Report(self, "interrupted", tuple(examination.criteria))
-        except Exception as error:      # code that wrecks its servers is not to end in a traceback through ours
-            examination.criterion("the check came to its end", False, describe(error))
-        passed = not examination.fallen and all(met for _, met, _ in examination.criteria)
-        if passed and Path.cwd().name != "solutions":       # whoever runs the solution has not solved it
-            progress.record(self.drill, self.number)
-        return Report(self, "passed" if passed else "failed", tuple(examination.criteria), tuple(examination.fallen))
+            with Sandbox() as sandbox, Pace() as pace:
+                exam = Examination(code, self.traps, sandbox)
+                try:
+                    await self.module.check(exam)
+                except (asyncio.CancelledError, KeyboardInterrupt):
+                    return self._report("interrupted", tuple(exam.criteria))
+                except Exception as error:  # code that wrecks its servers is not our traceback
+                    exam.criterion("the check came to its end", False, describe(error), timed=True)
+                finally:
+                    await sandbox.clean_up()
+        finally:
+            waiting.expired.reset(token)
+
+        passed = not exam.fallen and all(met for _, met, _ in exam.criteria)
+        if not passed and (exam.is_timed or missed) and pace.look():
+            return self._report("could not judge", reason=TOO_BUSY.format(pace=pace))
+        if passed and Path.cwd().name != "solutions":  # whoever runs the solution has not solved it
+            progress.record(self.exercise, self.number)
+        return self._report(
+            "passed" if passed else "failed",
+            tuple(exam.criteria),
+            tuple(exam.fallen),
+        )
 
     def hint(self, number: int | None = None) -> None:
         """Print the next of the three hints, or the one with this number."""
         self._shown[0] = min(number or self._shown[0] + 1, len(self.hints))
-        last = " That was the last hint; the solution is in solutions/." if self._shown[0] == len(self.hints) else ""
-        print("\n".join(_wrapped(f"Hint {self._shown[0]} of {len(self.hints)}. {self.hints[self._shown[0] - 1]}{last}", "  ")))
+        is_last = self._shown[0] == len(self.hints)
+        last = " That was the last hint; the solution is in solutions/." if is_last else ""
+        text = f"Hint {self._shown[0]} of {len(self.hints)}. {self.hints[self._shown[0] - 1]}{last}"
+        print("\n".join(wrapped(text, "  ")))
+
+    def _report(
+        self,
+        status: Status,
+        criteria: tuple[tuple[str, bool, str], ...] = (),
+        traps: tuple[str, ...] = (),
+        reason: str = "",
+    ) -> Report:
+        texts = tuple(self.traps[name] for name in traps)
+        return Report(self.number, self.title, status, criteria, traps, texts, reason)
 
 
-@dataclass(frozen=True)
 class Drill:
-    """`drill[1]` is its first task."""
+    """`drill[1]` is its first task. Tasks are numbered in the order in which they are given."""
 
-    name: str
-    title: str
-    tasks: tuple[Task, ...]
+    def __init__(self, title: str, tasks: tuple[ModuleType, ...]) -> None:
+        slug = tasks[0].__name__.split(".")[-2]
+        lesson = course.lesson(slug)
+        self.slug, self.name = slug, lesson.name
+        self.title = f"Exercise {lesson.number:02}: {title}"
+        self.tasks = tuple(
+            Task(module, number, lesson.name) for number, module in enumerate(tasks, 1)
+        )
 
     def __getitem__(self, number: int) -> Task:
         if not 1 <= number <= len(self.tasks):
@@ -124,22 +125,13 @@ class Drill:
 
     def __repr__(self) -> str:
         finished = progress.done()
-        return "\n".join([self.title, *(f"  {'✔' if (self.name, task.number) in finished else '–'}  "
-                                        f"Task {task.number}: {task.title}" for task in self.tasks)])
-
-
-def _no_function(*_: object) -> None:
-    raise TypeError("the code of this task is a file")
-
-
-def _is_starter(code: Callable[..., Any] | Path, drill: str, number: int) -> bool:
-    """Untouched, but for white space and comments."""
-    from ..notebooks import starter
-    try:
-        if not isinstance(code, Path):
-            given = ast.parse(textwrap.dedent(inspect.getsource(code)))
-            return any(ast.dump(node) == ast.dump(given.body[0]) for node in ast.parse(starter(drill, number)).body)
-        _magic, _, source = starter(drill, number).partition("\n")
-        return ast.dump(ast.parse(source)) == ast.dump(ast.parse(code.read_text(encoding="utf-8")))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return False
+        return "\n".join(
+            [
+                self.title,
+                *(
+                    f"  {'✔' if (self.name, task.number) in finished else '–'}  "
+                    f"Task {task.number}: {task.title}"
+                    for task in self.tasks
+                ),
+            ]
+        )

@@ -6,12 +6,12 @@ import datetime
 import os
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
+from .. import course
 
 
 def path() -> Path:
     """`$FIREDRILL_PROGRESS` (the tests have one of their own), or progress.txt."""
-    return Path(os.environ.get("FIREDRILL_PROGRESS") or REPOSITORY / "progress.txt")
+    return Path(os.environ.get("FIREDRILL_PROGRESS") or course.REPOSITORY / "progress.txt")
 
 
 def done() -> set[tuple[str, int]]:
@@ -30,17 +30,23 @@ def record(exercise: str, task: int) -> None:
 
 def forget(exercise: str) -> None:
     if path().exists():
-        kept = [line for line in path().read_text(encoding="utf-8").splitlines(keepends=True)
-                if line.split()[:1] != [exercise]]
+        kept = [
+            line
+            for line in path().read_text(encoding="utf-8").splitlines(keepends=True)
+            if line.split()[:1] != [exercise]
+        ]
         path().write_text("".join(kept), encoding="utf-8")
 
 
 def summary() -> str:
-    from .. import drills as course
-    finished, drills = done(), [course.open(name) for name in course.MODULES]
+    from .. import drills as all_drills
+
+    finished, drills = done(), [all_drills.open(lesson.name) for lesson in course.exercises()]
     lines = []
     for drill in drills:
-        marks = "".join("✔" if (drill.name, task.number) in finished else "–" for task in drill.tasks)
+        marks = "".join(
+            "✔" if (drill.name, task.number) in finished else "–" for task in drill.tasks
+        )
         lines.append(f"{marks:<5}exercises/{drill.name}.ipynb: {drill.title}")
     total = sum(len(drill.tasks) for drill in drills)
     solved = sum((drill.name, task.number) in finished for drill in drills for task in drill.tasks)

@@ -1,4 +1,12 @@
-"""Runs a learner's function so that nothing it does can stop the check: it may raise, hang, block, or ignore being cancelled."""
+"""Runs a learner's code so that nothing it does can stop the check, or outlive it.
+
+The code may raise, hang, block the event loop, ignore being cancelled, exit, or leave tasks behind.
+
+    with Sandbox() as sandbox:
+        outcome = await sandbox.run(function, *arguments, limit=5)
+        running = sandbox.start(function, *arguments)       # meanwhile the check does something
+        outcome = await running
+"""
 
 from __future__ import annotations
 
@@ -8,86 +16,210 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Self
 
-from ..expect import describe
+from .outcome import Outcome
 
+TICK = 0.25  # seconds between two looks at the event loop: is it running?
+CANCELLATIONS = 10  # code that swallows CancelledError gets several, a tenth of a second apart
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one call: a value, or an error, or neither because it was still running after its limit."""
-
-    value: Any = None
-    error: BaseException | None = None
-    hung: bool = False
-    seconds: float = 0.0        # that it took
-    limit: float = 0.0          # seconds after which it was stopped
-
-    @property
-    def returned(self) -> bool:
-        return self.error is None and not self.hung
-
-    def __str__(self) -> str:
-        if self.hung:
-            return f"still running after {self.limit:g} s, and stopped"
-        return describe(self.error).splitlines()[0][:200] if self.error else f"{type(self.value).__name__} came back"
+# Set inside the learner's code, and inherited by each task that it starts.
+_inside: ContextVar[bool] = ContextVar("_inside", default=False)
 
 
-class _Blocked(BaseException):
-    """Raised into code that keeps the event loop from running."""
+class Blocked(BaseException):
+    """Raised into code that keeps the event loop from running. No `except Exception` catches it."""
 
 
-async def run(function: Callable[..., Any], *arguments: Any, limit: float = 5.0, plain: bool = False) -> Outcome:
-    """Call `function`, sync or async, and wait for at most `limit` seconds (a second more where it blocks the event loop).
+class Running:
+    """A call that has been started. Awaiting it gives its `Outcome`, at the latest after its limit."""
 
-    With `plain`, a result that has to be awaited is an error: whoever calls the function gets no more than a coroutine.
-    """
-    async def call() -> Any:
+    def __init__(self, task: asyncio.Task[Any], limit: float) -> None:
+        self.limit = limit
+        self._task = task
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        self._note: Callable[[Outcome], Outcome] = lambda outcome: outcome
+        task.add_done_callback(self._note_end)
+
+    def _note_end(self, _: object) -> None:
+        self._ended = time.monotonic()
+
+    def on_outcome(self, note: Callable[[Outcome], Outcome]) -> None:
+        """Called with the outcome when it is awaited."""
+        self._note = note
+
+    def done(self) -> bool:
+        return self._task.done()
+
+    async def wait(self, seconds: float) -> None:
+        """Until it has ended, or so long."""
+        await asyncio.wait({self._task}, timeout=seconds)
+
+    def cancel(self) -> None:
+        """Cancel it as a web framework does when the client has gone."""
+        self._task.cancel()
+
+    def __await__(self) -> Generator[Any, None, Outcome]:
+        return self._outcome().__await__()
+
+    async def _outcome(self) -> Outcome:
+        return self._note(await self._finish())
+
+    async def _finish(self) -> Outcome:
+        left = self._began + self.limit - time.monotonic()
+        await asyncio.wait({self._task}, timeout=max(left, 0))
+        # Code that has blocked the loop is over its limit although it has ended by now.
+        hung = not self._task.done() or (self._ended or 0) - self._began > self.limit + 2 * TICK
+        await stop({self._task})
+        seconds = (self._ended or time.monotonic()) - self._began
+        error = None if not self._task.done() or self._task.cancelled() else self._task.exception()
+        if isinstance(error, KeyboardInterrupt):  # the learner has pressed Stop
+            raise error
+        if hung or isinstance(error, Blocked):
+            return Outcome(hung=True, seconds=seconds, limit=self.limit)
+        if self._task.cancelled():
+            return Outcome(error=asyncio.CancelledError(), seconds=seconds, limit=self.limit)
+        if error:
+            return Outcome(error=error, seconds=seconds, limit=self.limit)
+        return Outcome(value=self._task.result(), seconds=seconds, limit=self.limit)
+
+
+async def stop(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks until they have ended, or will not."""
+    for _ in range(CANCELLATIONS):
+        tasks = {task for task in tasks if not task.done()}
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=0.1)
+
+
+class Sandbox:
+    """Entered in the event loop's thread, once for each check."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()  # the learner's, with those that it started
+        self._limits: dict[asyncio.Task[Any], float] = {}
+        self._beats = self._seen = self._missed = 0
+        self._beat: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._factory = self._loop.get_task_factory()
+        self._handler = self._loop.get_exception_handler()
+        self._loop.set_task_factory(self._make_task)
+        self._loop.set_exception_handler(self._handle)
+        self._can_interrupt = threading.current_thread() is threading.main_thread()
+        if self._can_interrupt:
+            self._keep_beating()
+            self._before = signal.signal(signal.SIGALRM, self._tick)
+            signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
+        return self
+
+    def __exit__(
+        self,
+        _: type[BaseException] | None,
+        __: BaseException | None,
+        ___: TracebackType | None,
+    ) -> None:
+        if self._can_interrupt:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before)
+        if self._beat:
+            self._beat.cancel()
+        self._loop.set_task_factory(self._factory)
+        self._loop.set_exception_handler(self._handler)
+        for task in self._tasks:
+            if not task.done():
+                task.cancel()
+            elif not task.cancelled():
+                task.exception()  # looked at, or asyncio would complain to the learner
+
+    def start(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        limit: float = 5.0,
+        plain: bool = False,
+    ) -> Running:
+        """Begin to call `function`, sync or async. See `run`."""
+        task = self._loop.create_task(self._call(function, arguments, plain))
+        self._tasks.add(task)
+        self._limits[task] = limit
+        task.add_done_callback(lambda task: self._limits.pop(task, None))
+        return Running(task, limit)
+
+    async def run(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        limit: float = 5.0,
+        plain: bool = False,
+    ) -> Outcome:
+        """Call `function`, sync or async, for at most `limit` seconds, or a second more if it blocks.
+
+        With `plain`, a result that has to be awaited is an error: its caller gets a coroutine.
+        """
+        return await self.start(function, *arguments, limit=limit, plain=plain)
+
+    async def clean_up(self) -> int:
+        """End the tasks that the learner's code has left behind. Returns how many there were."""
+        left = {task for task in self._tasks if not task.done()}
+        await stop(left)
+        return len(left)
+
+    @staticmethod
+    async def _call(function: Callable[..., Any], arguments: tuple[Any, ...], plain: bool) -> Any:
+        _inside.set(True)
         try:
             result = function(*arguments)
             if plain and inspect.iscoroutine(result):
                 result.close()
-                raise TypeError("a coroutine came back: this has to be a plain function, `def` without `async`")
+                raise TypeError(
+                    "a coroutine came back: this has to be a plain function, `def` without `async`"
+                )
             return await result if inspect.isawaitable(result) else result
-        except SystemExit as error:     # would end the event loop, and with it the notebook
+        except SystemExit as error:  # would end the event loop, and with it the notebook
             raise RuntimeError(f"the code left by SystemExit({error.code})") from error
 
-    before = time.monotonic()
-    with _alarm(limit + 1):
-        task = asyncio.ensure_future(call())
-        await asyncio.wait({task}, timeout=limit)
-        hung = not task.done() or time.monotonic() - before > limit + 0.5
-        for _ in range(10):     # code that swallows CancelledError gets several
-            if task.done():
-                break
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.1)
-    seconds = time.monotonic() - before
-    if hung:
-        if task.done() and not task.cancelled():
-            task.exception()        # looked at, or asyncio would complain
-        return Outcome(hung=True, seconds=seconds, limit=limit)
-    if task.cancelled():
-        return Outcome(error=asyncio.CancelledError(), seconds=seconds)
-    error = task.exception()
-    return Outcome(error=error, seconds=seconds) if error else Outcome(value=task.result(), seconds=seconds)
+    def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        task = (
+            self._factory(loop, coroutine, **options)
+            if self._factory
+            else asyncio.Task(coroutine, loop=loop, **options)
+        )
+        if _inside.get():
+            self._tasks.add(task)
+        return task
 
+    def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a task or future of the learner's had to say is in the report, or in nobody's way."""
+        if "never retrieved" in context.get("message", ""):
+            return
+        if self._handler:
+            self._handler(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
-@contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """asyncio's timeouts need a loop that runs. This one interrupts code that blocks it, again and again until it gives in."""
-    def interrupt(*_: object) -> None:
-        raise _Blocked
+    def _keep_beating(self) -> None:
+        self._beats += 1
+        self._beat = self._loop.call_later(TICK / 2, self._keep_beating)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    def _tick(self, *_: object) -> None:
+        """In the main thread, between two instructions of whatever it is doing.
+
+        Ticks are counted, not seconds: a process that was not given a processor misses none.
+        """
+        self._missed = 0 if self._beats != self._seen else self._missed + 1
+        self._seen = self._beats
+        if not self._limits or self._missed * TICK <= min(self._limits.values()) + 1:
+            return
+        with contextlib.suppress(RuntimeError):
+            current = asyncio.current_task(self._loop)
+            if current is None or current in self._tasks:
+                raise Blocked

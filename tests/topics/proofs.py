@@ -1,6 +1,7 @@
-"""Every task is proven: the starter is not attempted, the solution passes, each wrong fix falls into its own trap.
+"""What is proven of each topic. A subclass for each, in its test module, names the topic.
 
-A class for each drill, so that `make test` gives them to different processes: they take long, most of it in waiting.
+Every task: the starter is not attempted, the solution passes, each wrong fix falls into its trap.
+Every entry of the error index: raised live, its text is found in the ways in which users paste it.
 """
 
 from __future__ import annotations
@@ -9,108 +10,268 @@ import asyncio
 import importlib
 import json
 import linecache
-from collections.abc import Callable
+import multiprocessing
+import os
+import re
+import tempfile
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from firedrill import drills, notebooks
-from firedrill.drills import progress
-from firedrill.drills.drill import Drill, Task
+from firedrill import course, drills, errors, servers
+from firedrill.checking import exercise_files, progress
+from firedrill.checking.drill import Drill, Task
+from firedrill.checking.report import Report
+from firedrill.expect import describe
 
-from .attempts import written
+from .code import written
 
-ROOT = Path(__file__).parents[1]
+AT_ONCE = 4  # checks
+JUDGED_AGAIN = 5  # times
+Code = Callable[..., Any] | Path
 
 
-def attempts(drill: Drill) -> dict[tuple[int, str], Callable[..., Any]]:
-    module = importlib.import_module(f"tests.attempts.{drill.name.partition('_')[2]}")
-    traps: dict[tuple[int, str], Callable[..., Any]] = module.TRAPS
+def wrong_fixes(slug: str) -> dict[tuple[int, str], Code]:
+    """For a task and a trap, code that falls into it."""
+    module = importlib.import_module(f"tests.topics.{slug}.wrong_fixes")
+    traps: dict[tuple[int, str], Code] = module.TRAPS
     return traps
 
 
-def more_attempts(drill: Drill) -> tuple[tuple[int, str | None, Callable[..., Any]], ...]:
-    """Further wrong fixes with their traps, and further right answers, with None."""
-    module = importlib.import_module(f"tests.attempts.{drill.name.partition('_')[2]}")
-    more: tuple[tuple[int, str | None, Callable[..., Any]], ...] = getattr(module, "MORE", ())
+def other_answers(slug: str) -> tuple[tuple[int, str | None, Code], ...]:
+    """Further wrong fixes with their traps ("" for none), and further right answers, with None."""
+    module = importlib.import_module(f"tests.topics.{slug}.wrong_fixes")
+    more: tuple[tuple[int, str | None, Code], ...] = getattr(module, "OTHER_ANSWERS", ())
     return more
 
 
-def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Callable[..., Any] | Path:
-    """The last function that the task's cells define, with a source that `inspect` finds, as in a notebook; or their file."""
-    cells = json.loads((ROOT / f"solutions/{drill.name}.ipynb").read_text(encoding="utf-8"))["cells"]
+def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Code:
+    """The last function that the task's cells define, with a source that `inspect` finds, as in a
+    notebook; or their file."""
+    solution = course.REPOSITORY / f"solutions/{drill.name}.ipynb"
+    cells = json.loads(solution.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    mine = "\n".join("".join(cell["source"]) for cell in cells if f"task-{task.number}" in cell["metadata"].get("tags", []))
+    tag = f"task-{task.number}"
+    mine = "\n".join(
+        "".join(cell["source"]) for cell in cells if tag in cell["metadata"].get("tags", [])
+    )
     source, name = make(mine), f"<{drill.name} task {task.number} {make}>"
     if source.startswith("%%writefile "):
         return written(source.partition("\n")[2])
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     namespace: dict[str, Any] = {}
-    imports = "\n".join(line for line in code[0].splitlines() if line.startswith(("import ", "from ")))
-    exec(imports, namespace)
+    imports = [line for line in code[0].splitlines() if line.startswith(("import ", "from "))]
+    exec("\n".join(imports), namespace)
     before = set(namespace)
     exec(compile(source, name, "exec"), namespace)
-    found: Callable[..., Any] = [value for key, value in namespace.items() if key not in before and callable(value)][-1]
+    new = [value for key, value in namespace.items() if key not in before and callable(value)]
+    found: Callable[..., Any] = new[-1]
     return found
 
 
-@pytest.fixture(autouse=True)
-def _progress_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A lesson that runs beside shows the exercise's tasks."""
-    monkeypatch.setenv("FIREDRILL_PROGRESS", str(tmp_path / "progress.txt"))
+@dataclass(frozen=True)
+class Case:
+    """A piece of code and what its check should say of it."""
+
+    slug: str
+    number: int  # of the task
+    status: str
+    trap: str = ""
+    other: int = -1  # which of OTHER_ANSWERS
+
+    @property
+    def code(self) -> Code:
+        if self.other >= 0:
+            return other_answers(self.slug)[self.other][2]
+        if self.trap:
+            return wrong_fixes(self.slug)[self.number, self.trap]
+        drill = drills.open(self.slug)
+        return code_of(drill, drill[self.number])
 
 
-class OfADrill:
-    drill: Drill
+def solutions(slug: str) -> dict[str, Case]:
+    tasks = drills.open(slug).tasks
+    return {str(task.number): Case(slug, task.number, "passed") for task in tasks}
 
-    def test_the_starter_is_not_attempted_and_the_solution_passes(self, task: Task) -> None:
-        report = asyncio.run(task.check(code_of(self.drill, task, notebooks.as_exercise)))
+
+def trapped(slug: str) -> dict[str, Case]:
+    return {
+        f"{task.number}-{trap}": Case(slug, task.number, "failed", trap)
+        for task in drills.open(slug).tasks
+        for trap in task.traps
+    }
+
+
+def others(slug: str) -> dict[str, Case]:
+    return {
+        f"{number}-{code.stem if isinstance(code, Path) else code.__name__}-{at}": Case(
+            slug, number, "passed" if trap is None else "failed", trap or "", at
+        )
+        for at, (number, trap, code) in enumerate(other_answers(slug))
+    }
+
+
+Verdict = tuple[Report, bool]  # what the check says; is the task recorded as done?
+
+
+def judge(case: Case) -> Verdict:
+    """Check the case's code. A verdict that a busy machine did not allow is asked for again."""
+    drill = drills.open(case.slug)
+    task = drill[case.number]
+    with (
+        tempfile.TemporaryDirectory(prefix="firedrill-tests-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("FIREDRILL_PROGRESS", f"{folder}/progress.txt")
+        for _ in range(JUDGED_AGAIN):
+            report = asyncio.run(task.check(case.code))
+            if report.status != "could not judge":
+                break
+        return report, (drill.name, task.number) in progress.done()
+
+
+class DrillProofs:
+    slug: str
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def verdict(cls, request: pytest.FixtureRequest) -> Iterator[Callable[[Case], Verdict]]:
+        """Gives the verdict on a case. Most of a check is waiting, so several run at once."""
+        if "PYTEST_XDIST_WORKER" in os.environ:  # several run at once anyway
+            yield judge
+            return
+        fork = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(AT_ONCE, mp_context=fork) as pool:
+            futures = {
+                case: pool.submit(judge, case)
+                for item in request.session.items
+                if getattr(item, "cls", None) is request.cls
+                and (case := item.callspec.params.get("case"))
+            }
+            yield lambda case: futures[case].result()
+            for future in futures.values():
+                future.cancel()
+
+    def test_the_starter_is_not_attempted(self, task: Task) -> None:
+        starter = code_of(drills.open(self.slug), task, exercise_files.as_exercise)
+        report = asyncio.run(task.check(starter))
         assert report.status == "not attempted", report
         assert "not attempted" in repr(report)
-        assert (self.drill.name, task.number) not in progress.done()
 
-        report = asyncio.run(task.check(code_of(self.drill, task)))
+    def test_the_solution_passes(self, case: Case, verdict: Callable[[Case], Verdict]) -> None:
+        report, is_done = verdict(case)
         assert report.status == "passed", report
-        assert (self.drill.name, task.number) in progress.done()
+        assert is_done
 
-    def test_a_wrong_fix_falls_into_its_own_trap(self, task: Task, trap: str) -> None:
-        assert (task.number, trap) in attempts(self.drill), f"no wrong fix in tests/attempts falls into {trap!r}"
-        report = asyncio.run(task.check(attempts(self.drill)[task.number, trap]))
-        assert report.status == "failed"
-        assert report.traps == (trap,), report
+    def test_a_wrong_fix_falls_into_its_own_trap(
+        self, case: Case, verdict: Callable[[Case], Verdict]
+    ) -> None:
+        known = (case.number, case.trap) in wrong_fixes(self.slug)
+        assert known, f"no wrong fix of this topic falls into {case.trap!r}"
+        report, is_done = verdict(case)
+        assert report.status == "failed", report
+        assert report.traps == (case.trap,), report
         assert any(not met for _, met, _ in report.criteria)
-        assert task.traps[trap][:40] in repr(report)
+        assert drills.open(self.slug)[case.number].traps[case.trap][:40] in repr(report)
+        assert not is_done
 
-    def test_more_attempts_fall_into_their_traps_and_other_answers_pass(
-            self, number: int, trap: str | None, code: Callable[..., Any] | Path) -> None:
-        report = asyncio.run(self.drill[number].check(code))
-        assert report.status == ("passed" if trap is None else "failed"), report
-        assert report.traps == ((trap,) if trap else ()), report
+    def test_other_answers_are_told_right_from_wrong(
+        self, case: Case, verdict: Callable[[Case], Verdict]
+    ) -> None:
+        report, _ = verdict(case)
+        assert report.status == case.status, report
+        assert report.traps == ((case.trap,) if case.trap else ()), report
 
     def test_a_task_has_three_hints_and_two_traps(self, task: Task) -> None:
         assert len(task.hints) == 3
         assert all(len(hint) > 20 for hint in task.hints)
         assert len(task.traps) >= 2
-        assert 2 <= len(self.drill.tasks) <= 4
-        assert drills.open(self.drill.name) is self.drill
+        assert 2 <= len(drills.open(self.slug).tasks) <= 4
 
 
-for name in drills.MODULES:
-    drill = drills.open(name)
-    without = {} if more_attempts(drill) else {"test_more_attempts_fall_into_their_traps_and_other_answers_pass": None}
-    globals()[f"Test_{name}"] = type(f"Test_{name}", (OfADrill,), {"drill": drill, **without})
+PASTES: dict[str, Callable[[BaseException], str]] = {
+    "the line that expect prints": describe,
+    "the last line of a traceback": lambda error: (
+        traceback.format_exception_only(error)[-1]
+        if str(error) == ""
+        else "".join(traceback.format_exception_only(error))
+    ),
+    "a whole traceback": lambda error: "".join(traceback.format_exception(error)),
+    "a log line": lambda error: (
+        "2026-11-22 09:00:01,123 ERROR shop.db "
+        + "".join(traceback.format_exception(error)).strip()
+    ),
+    "other names and numbers": lambda error: re.sub(r"\b\d{5}\b", "5432", describe(error)).replace(
+        "encore", "billing-prod"
+    ),
+}
+# This line is the same whatever ran out of time: every entry is listed, and only a traceback
+# tells which it was.
+NO_TEXT = r"TimeoutError(: \(no text\))?\n?"
+
+Raise = Callable[[servers.Stack], Awaitable[BaseException]]
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    assert metafunc.cls
-    tasks = metafunc.cls.drill.tasks
-    if "code" in metafunc.fixturenames:
-        metafunc.parametrize(("number", "trap", "code"), more_attempts(metafunc.cls.drill),
-                             ids=[code.stem if isinstance(code, Path) else code.__name__
-                                  for _, _, code in more_attempts(metafunc.cls.drill)])
-    elif "trap" in metafunc.fixturenames:
-        metafunc.parametrize(("task", "trap"), [pytest.param(task, trap, id=f"{task.number}-{trap}")
-                                                for task in tasks for trap in task.traps])
-    else:
-        metafunc.parametrize("task", tasks, ids=[str(task.number) for task in tasks])
+def live_error(entry: errors.Entry) -> Raise:
+    """The function of the topic's live_errors.py that raises the entry's error: named as its id."""
+    slug = entry.lesson.partition("_")[2]
+    module = importlib.import_module(f"tests.topics.{slug}.live_errors")
+    name = re.sub(r"\W+", "_", entry.id)
+    assert hasattr(module, name), f"no error is raised live for {entry.id!r}: write {name}()"
+    raises: Raise = getattr(module, name)
+    return raises
+
+
+class ErrorProofs:
+    slug: str
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stack(cls) -> Iterator[servers.Stack]:
+        """One pair for all errors of a topic: a function leaves it as it was."""
+        with servers.open() as stack:
+            yield stack
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def raised(cls, stack: servers.Stack) -> Callable[[errors.Entry], BaseException]:
+        known: dict[str, BaseException] = {}
+
+        def once(entry: errors.Entry) -> BaseException:
+            if entry.id not in known:
+                known[entry.id] = asyncio.run(live_error(entry)(stack))  # type: ignore[arg-type]
+            return known[entry.id]
+
+        return once
+
+    @pytest.mark.parametrize("paste", PASTES)
+    def test_an_error_raised_live_is_found(
+        self,
+        entry: errors.Entry,
+        paste: str,
+        raised: Callable[[errors.Entry], BaseException],
+    ) -> None:
+        text = PASTES[paste](raised(entry))
+        found = errors.find(text)
+        assert found, f"the index does not know:\n{text}"
+        only_timed_out = re.fullmatch(NO_TEXT, text)
+        alike = {one.id for one in found} if only_timed_out else {found[0].id}
+        assert entry.id in alike, text
+
+    def test_its_class_and_sqlstate_are_those_raised(
+        self, entry: errors.Entry, raised: Callable[[errors.Entry], BaseException]
+    ) -> None:
+        error = raised(entry)
+        assert describe(error).partition(":")[0].partition(" ")[0] in entry.classes
+        assert (getattr(error, "sqlstate", None) or "") == entry.sqlstate
+
+    def test_its_section_exists(self, entry: errors.Entry) -> None:
+        lesson = course.REPOSITORY / f"notebooks/{entry.lesson}.ipynb"
+        heading = f'"## {entry.section}\\n"'
+        assert heading in lesson.read_text(encoding="utf-8"), f"{lesson.name} has no {heading}"
+        assert all((entry.means, entry.fix, entry.trap))

@@ -16,4 +16,4 @@ async def raised_by(action: Awaitable[object]) -> BaseException:
 
 
 def connect(dsn: str | None = None, **options: object) -> Awaitable[object]:
-    return asyncpg.connect(dsn, **options)      # type: ignore[no-any-return]
+    return asyncpg.connect(dsn, **options)  # type: ignore[no-any-return]

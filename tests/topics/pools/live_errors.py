@@ -13,12 +13,14 @@ from unittest.mock import patch
 import asyncpg
 
 from firedrill import servers
+from firedrill.checking.connections import admin
 
-from . import raised_by
+from ..raising import raised_by
 
 
 class LogRecord(Exception):
     """Its name in the index is that of the class of all log records."""
+
     __module__ = "logging"
 
 
@@ -47,57 +49,116 @@ def _log(name: str) -> Iterator[_Kept]:
         logger.removeHandler(kept)
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
-    dsn = stack.postgres.dsn()
-    admin = await asyncpg.connect(stack.postgres.dsn(user="postgres"))
-    raised: dict[str, BaseException] = {}
+async def one(stack: servers.Stack, **options: Any) -> Any:
+    options = {"min_size": 1, "max_size": 1, **options}
+    return await asyncpg.create_pool(stack.postgres.dsn(), **options)
 
-    async def one(**options: Any) -> Any:
-        return await asyncpg.create_pool(dsn, **{"min_size": 1, "max_size": 1, **options})
 
-    raised["min_size above max_size"] = await raised_by(one(min_size=10, max_size=5))
-    raised["init_size out of range"] = await raised_by(one(init_size=0))
-    raised["invalid value of a setting"] = await raised_by(one(server_settings={"timezone": "Tokyo"}))
-    pool = asyncpg.create_pool(dsn, min_size=1, max_size=1)
-    raised["pool not initialized"] = await raised_by(pool.fetchval("select 1"))
+async def min_size_above_max_size(stack: servers.Stack) -> BaseException:
+    return await raised_by(one(stack, min_size=10, max_size=5))
+
+
+async def init_size_out_of_range(stack: servers.Stack) -> BaseException:
+    return await raised_by(one(stack, init_size=0))
+
+
+async def invalid_value_of_a_setting(stack: servers.Stack) -> BaseException:
+    return await raised_by(one(stack, server_settings={"timezone": "Tokyo"}))
+
+
+async def pool_not_initialized(stack: servers.Stack) -> BaseException:
+    pool = asyncpg.create_pool(stack.postgres.dsn(), min_size=1, max_size=1)
+    return await raised_by(pool.fetchval("select 1"))
+
+
+async def pool_being_initialized(stack: servers.Stack) -> BaseException:
+    pool = asyncpg.create_pool(stack.postgres.dsn(), min_size=1, max_size=1)
     opening = asyncio.ensure_future(pool)
     await asyncio.sleep(0)
-    raised["pool being initialized"] = await raised_by(pool.fetchval("select 1"))
+    error = await raised_by(pool.fetchval("select 1"))
     await opening
+    await pool.close()
+    return error
 
-    async with pool.acquire() as conn:
-        pass
 
-    async def use() -> None:
-        await conn.fetchval("select 1")     # it raises at once, and not when it is awaited
+async def released_connection(stack: servers.Stack) -> BaseException:
+    async with await one(stack) as pool:
+        async with pool.acquire() as conn:
+            pass
 
-    raised["released connection"] = await raised_by(use())
-    await admin.execute("create role auditor; grant auditor to encore")
-    await pool.execute("set role auditor")          # the reset leaves it
-    raised["permission denied"] = await raised_by(pool.execute("delete from payments"))
-    with _log("asyncio") as log:
-        await pool.execute("begin")
-        raised["transaction at release"] = await log.first()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        async def use() -> None:
+            await conn.fetchval("select 1")  # it raises at once, and not when it is awaited
+
+        return await raised_by(use())
+
+
+async def permission_denied(stack: servers.Stack) -> BaseException:
+    look = await admin(stack)
+    await look.execute("create role auditor; grant auditor to encore")
+    async with await one(stack) as pool:
+        await pool.execute("set role auditor")  # the reset leaves it
+        error = await raised_by(pool.execute("delete from payments"))
+    await look.execute("drop role auditor")
+    await look.close()
+    return error
+
+
+async def transaction_at_release(stack: servers.Stack) -> BaseException:
+    async with await one(stack) as pool:
+        with _log("asyncio") as log:
+            await pool.execute("begin")
+            return await log.first()
+
+
+async def listener_at_release(stack: servers.Stack) -> BaseException:
+    async with await one(stack) as pool:
         conn = await pool.acquire()
         await conn.add_listener("sold", print)
-        raised["listener at release"] = await raised_by(pool.release(conn))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            error = await raised_by(pool.release(conn))
+        pool.terminate()
+        return error
+
+
+async def close_takes_long(stack: servers.Stack) -> BaseException:
+    pool = await one(stack)
+    await pool.acquire()
     loop = asyncio.get_running_loop()
     later = loop.call_later
-    with _log("asyncpg.pool") as log, patch.object(
-            loop, "call_later", lambda delay, *call, **options: later(delay / 600, *call, **options)):
+
+    def soon(delay: float, *call: Any, **options: Any) -> asyncio.TimerHandle:
+        return later(delay / 600, *call, **options)
+
+    with _log("asyncpg.pool") as log, patch.object(loop, "call_later", soon):
         closing = asyncio.ensure_future(pool.close())
-        raised["close takes long"] = await log.first()
-    raised["pool closing"] = await raised_by(pool.fetchval("select 1"))
+        error = await log.first()
     pool.terminate()
     await closing
+    return error
 
+
+async def pool_closing(stack: servers.Stack) -> BaseException:
+    pool = await one(stack)
+    conn = await pool.acquire()
+    closing = asyncio.ensure_future(pool.close())
+    await asyncio.sleep(0)
+    error = await raised_by(pool.fetchval("select 1"))
+    await pool.release(conn)
+    await closing
+    return error
+
+
+async def pool_floor(stack: servers.Stack) -> BaseException:
+    look = await admin(stack)
     with _log("asyncpg.pool") as log:
-        pool = await one()
-        await admin.execute("alter role encore connection limit 0")
-        await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'encore'")
-        raised["pool floor"] = await log.first()
+        pool = await one(stack)
+        await look.execute("alter role encore connection limit 0")
+        await look.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'encore'"
+        )
+        error = await log.first()
         pool.terminate()
-    await admin.close()
-    return raised
+    await look.execute("alter role encore connection limit -1")
+    await look.close()
+    return error

@@ -32,13 +32,24 @@ async def set_at_each_acquire(dsn: str, name: str, timezone: str) -> Any:
     async def setup(conn: Any) -> None:
         await conn.execute(f"set timezone = '{timezone}'")
 
-    return await asyncpg.create_pool(dsn, min_size=1, max_size=3, init=dicts, setup=setup,
-                                     server_settings={"application_name": name})
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=3,
+        init=dicts,
+        setup=setup,
+        server_settings={"application_name": name},
+    )
 
 
 async def codec_at_each_acquire(dsn: str, name: str, timezone: str) -> Any:
-    return await asyncpg.create_pool(dsn, min_size=1, max_size=3, setup=dicts,
-                                     server_settings={"application_name": name, "timezone": timezone})
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=3,
+        setup=dicts,
+        server_settings={"application_name": name, "timezone": timezone},
+    )
 
 
 async def no_reset(dsn: str, name: str, timezone: str) -> Any:
@@ -52,8 +63,11 @@ async def no_reset(dsn: str, name: str, timezone: str) -> Any:
     return await asyncpg.create_pool(dsn, min_size=1, max_size=3, init=init, reset=reset)
 
 
-def box_office(acquire_timeout: float | None = None, query_timeout: float | None = None, **options: Any) -> Callable[..., Any]:
+def box_office(
+    acquire_timeout: float | None = None, query_timeout: float | None = None, **options: Any
+) -> Callable[..., Any]:
     """With the limits somewhere."""
+
     async def open_box_office(dsn: str) -> tuple[Any, Sell]:
         pool = await asyncpg.create_pool(dsn, **{"min_size": 1, "max_size": 2, **options})
 
@@ -65,6 +79,7 @@ def box_office(acquire_timeout: float | None = None, query_timeout: float | None
                 return "busy"
 
         return pool, sell
+
     return open_box_office
 
 
@@ -191,6 +206,4 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "an error"): gather_and_terminate,
 }
 
-MORE = (
-    (2, "everything", limit_the_query),
-)
+OTHER_ANSWERS = ((2, "everything", limit_the_query),)

@@ -1,0 +1,11 @@
+"""Proofs of the topic `transactions`: its drill and its errors."""
+
+from ..proofs import DrillProofs, ErrorProofs
+
+
+class TestDrill(DrillProofs):
+    slug = "transactions"
+
+
+class TestErrors(ErrorProofs):
+    slug = "transactions"
