@@ -25,9 +25,19 @@ from .ending import undisturbed
 from .row import Row, not_measured
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-MODULES = (cold, opening, memory, notebooks, wire, remedies, drivers)        # `cold` makes the cache that the others use
-HEAD = ("| what | median (worst) | peer | peer's median (worst) | ratio (worst round) | target | |\n"
-        "|---|---|---|---|---|---|---|")
+MODULES = (
+    cold,
+    opening,
+    memory,
+    notebooks,
+    wire,
+    remedies,
+    drivers,
+)  # `cold` makes the cache that the others use
+HEAD = (
+    "| what | median (worst) | peer | peer's median (worst) | ratio (worst round) | target | |\n"
+    "|---|---|---|---|---|---|---|"
+)
 
 
 def main() -> int:
@@ -41,8 +51,12 @@ def main() -> int:
         print("Interrupted. What was started has been ended; RESULTS.md is as it was.")
         return 130
     minutes = f"{(time.monotonic() - start) / 60:.0f}"
-    RESULTS.write_text(page(found, {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes} minutes", **facts}),
-                       encoding="utf-8")
+    RESULTS.write_text(
+        page(
+            found, {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes} minutes", **facts}
+        ),
+        encoding="utf-8",
+    )
     print("\n".join((HEAD, *map(str, found))))
     return 0
 
@@ -53,8 +67,12 @@ def own_cache() -> Iterator[None]:
 
     On disk, as a learner's is: /tmp may be memory.
     """
-    folder = Path(tempfile.mkdtemp(prefix="firedrill-bench-", dir="/var/tmp" if os.path.isdir("/var/tmp") else None))
-    folder.chmod(0o755)         # root's servers run as nobody, see also `cold`
+    folder = Path(
+        tempfile.mkdtemp(
+            prefix="firedrill-bench-", dir="/var/tmp" if os.path.isdir("/var/tmp") else None
+        )
+    )
+    folder.chmod(0o755)  # root's servers run as nobody, see also `cold`
     os.environ["FIREDRILL_CACHE"] = str(folder)
     try:
         yield
@@ -78,11 +96,26 @@ def measured(module: ModuleType) -> list[Row]:
 
 
 def page(rows: list[Row], facts: dict[str, str]) -> str:
-    return "\n".join([
-        "# Benchmarks", "", "Written by `make bench`: one run, one machine, the ways of each comparison taking turns.", "",
-        HEAD, *map(str, rows), "", "## The run", "", "| | |", "|---|---|",
-        *(f"| {name} | {fact} |" for name, fact in facts.items()), "",
-        "## How it is measured", "", *(f"{(module.__doc__ or '').strip()}\n" for module in MODULES)])
+    return "\n".join(
+        [
+            "# Benchmarks",
+            "",
+            "Written by `make bench`: one run, one machine, the ways of each comparison taking turns.",
+            "",
+            HEAD,
+            *map(str, rows),
+            "",
+            "## The run",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {fact} |" for name, fact in facts.items()),
+            "",
+            "## How it is measured",
+            "",
+            *(f"{(module.__doc__ or '').strip()}\n" for module in MODULES),
+        ]
+    )
 
 
 if __name__ == "__main__":

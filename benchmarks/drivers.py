@@ -71,7 +71,9 @@ async def _rows(stack: Stack) -> list[Row]:
         made = _compared("one row", await _measure(drivers.one_row(), CALLS))
         made += _compared(f"{OUT:,} rows out", await _measure(drivers.rows_out(), 1))
         made += _compared(f"{OUT:,} timestamps out", await _measure(drivers.timestamps_out(), 1))
-        return made + _compared(f"{IN:,} rows in", await _measure(drivers.rows_in(), 1, drivers.empty))
+        return made + _compared(
+            f"{IN:,} rows in", await _measure(drivers.rows_in(), 1, drivers.empty)
+        )
 
 
 class _Drivers:
@@ -87,14 +89,28 @@ class _Drivers:
     @classmethod
     async def open(cls, stack: Stack, opened: contextlib.AsyncExitStack) -> _Drivers:
         self, dsn = cls(), stack.postgres.dsn()
-        self.conn, self.uncached = await asyncpg.connect(dsn), await asyncpg.connect(dsn, statement_cache_size=0)
-        self.pool = await opened.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=1))
-        self.pg = await opened.enter_async_context(await psycopg.AsyncConnection.connect(dsn, autocommit=True))
-        engines = {name: create_async_engine(dsn.replace("postgresql:", f"postgresql+{name}:"), isolation_level="AUTOCOMMIT")
-                   for name in ("asyncpg", "psycopg")}
+        self.conn, self.uncached = (
+            await asyncpg.connect(dsn),
+            await asyncpg.connect(dsn, statement_cache_size=0),
+        )
+        self.pool = await opened.enter_async_context(
+            asyncpg.create_pool(dsn, min_size=1, max_size=1)
+        )
+        self.pg = await opened.enter_async_context(
+            await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+        )
+        engines = {
+            name: create_async_engine(
+                dsn.replace("postgresql:", f"postgresql+{name}:"), isolation_level="AUTOCOMMIT"
+            )
+            for name in ("asyncpg", "psycopg")
+        }
         for engine in engines.values():
             opened.push_async_callback(engine.dispose)
-        self.core = {name: await opened.enter_async_context(engine.connect()) for name, engine in engines.items()}
+        self.core = {
+            name: await opened.enter_async_context(engine.connect())
+            for name, engine in engines.items()
+        }
         self.session = await opened.enter_async_context(AsyncSession(self.core["asyncpg"]))
         for conn in (self.conn, self.uncached):
             opened.push_async_callback(conn.close)
@@ -157,16 +173,21 @@ class _Drivers:
     def rows_in(self) -> dict[str, Way]:
         dicts = [dict(zip(NAMES, scan, strict=True)) for scan in SCANS]
         return {
-            "asyncpg": lambda: self.conn.copy_records_to_table("scans", records=SCANS, columns=NAMES),
+            "asyncpg": lambda: self.conn.copy_records_to_table(
+                "scans", records=SCANS, columns=NAMES
+            ),
             "psycopg, text": lambda: self._copy("text"),
             "psycopg, binary": lambda: self._copy("binary"),
-            "Core on asyncpg": lambda: self.core["asyncpg"].execute(insert(Scan.__table__), dicts),     # type: ignore[arg-type]
-            "Core on psycopg": lambda: self.core["psycopg"].execute(insert(Scan.__table__), dicts),     # type: ignore[arg-type]
+            "Core on asyncpg": lambda: self.core["asyncpg"].execute(insert(Scan.__table__), dicts),  # type: ignore[arg-type]
+            "Core on psycopg": lambda: self.core["psycopg"].execute(insert(Scan.__table__), dicts),  # type: ignore[arg-type]
             "ORM on asyncpg": lambda: self._add(dicts),
         }
 
     async def _copy(self, form: str) -> None:
-        async with self.pg.cursor() as cursor, cursor.copy(f"copy scans from stdin (format {form})") as copy:
+        async with (
+            self.pg.cursor() as cursor,
+            cursor.copy(f"copy scans from stdin (format {form})") as copy,
+        ):
             if form == "binary":
                 copy.set_types(["int4", "int4", "text", "timestamptz"])
             for scan in SCANS:
@@ -178,7 +199,9 @@ class _Drivers:
         await self.session.commit()
 
 
-async def _measure(ways: dict[str, Way], calls: int, before: Way | None = None) -> dict[str, list[float]]:
+async def _measure(
+    ways: dict[str, Way], calls: int, before: Way | None = None
+) -> dict[str, list[float]]:
     """For each round the median of its calls, in seconds."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):
@@ -198,9 +221,16 @@ async def _measure(ways: dict[str, Way], calls: int, before: Way | None = None) 
 
 def _compared(what: str, found: dict[str, list[float]]) -> list[Row]:
     usual = found.pop("asyncpg")
-    return [Row(f"{what}, {way}", _milliseconds(own), "asyncpg", _milliseconds(usual),
-                f"{median(own) / median(usual):.2f}x ({min(a / b for a, b in zip(own, usual, strict=True)):.2f}x)")
-            for way, own in found.items()]
+    return [
+        Row(
+            f"{what}, {way}",
+            _milliseconds(own),
+            "asyncpg",
+            _milliseconds(usual),
+            f"{median(own) / median(usual):.2f}x ({min(a / b for a, b in zip(own, usual, strict=True)):.2f}x)",
+        )
+        for way, own in found.items()
+    ]
 
 
 def _milliseconds(values: list[float]) -> str:

@@ -37,8 +37,16 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Co
     In a session of its own: Ctrl-C in a terminal reaches only this process, which decides. Raises `RuntimeError` with the
     end of what the command printed.
     """
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     try:
         output, _ = process.communicate()
     except BaseException:
@@ -51,6 +59,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Co
                 process.communicate()
         raise
     if process.returncode:
-        raise RuntimeError(f"`{' '.join(command[1:])}` ended with {process.returncode}: "
-                           f"{' / '.join(output.strip().splitlines()[-1:])}")
+        raise RuntimeError(
+            f"`{' '.join(command[1:])}` ended with {process.returncode}: "
+            f"{' / '.join(output.strip().splitlines()[-1:])}"
+        )
     return subprocess.CompletedProcess(command, process.returncode, output)

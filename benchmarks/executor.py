@@ -27,7 +27,8 @@ def pytest_postgresql() -> Iterator[float]:
     here, there = multiprocessing.Pipe()
     # Forked, not started anew: nobody may not be allowed to execute this Python, but may go on in it.
     process = multiprocessing.get_context("fork").Process(
-        target=_execute, args=(here, there, f"{programs}/pg_ctl", folder, free_ports(1)[0]))
+        target=_execute, args=(here, there, f"{programs}/pg_ctl", folder, free_ports(1)[0])
+    )
     process.start()
     there.close()
     try:
@@ -37,7 +38,7 @@ def pytest_postgresql() -> Iterator[float]:
         yield opening
     finally:
         with undisturbed():
-            here.close()        # which it waits for
+            here.close()  # which it waits for
             process.join()
             shutil.rmtree(folder)
 
@@ -45,9 +46,11 @@ def pytest_postgresql() -> Iterator[float]:
 def _execute(parents: Connection, pipe: Connection, pg_ctl: str, folder: str, port: int) -> None:
     """In the forked process: send the seconds, or the reason for none; end the server when the parent hangs up or dies."""
     parents.close()
-    os.setsid()         # Ctrl-C in a terminal is for the parent
+    os.setsid()  # Ctrl-C in a terminal is for the parent
     os.chdir(folder)
-    os.environ["HOME"] = folder     # where asyncpg looks for certificates; nobody may not look into root's
+    os.environ["HOME"] = (
+        folder  # where asyncpg looks for certificates; nobody may not look into root's
+    )
     try:
         # While its files may still be read. (mypy: it is there only after `make bench`.)
         from pytest_postgresql.executors import PostgreSQLExecutor  # type: ignore[import-not-found, unused-ignore]
@@ -58,8 +61,16 @@ def _execute(parents: Connection, pipe: Connection, pg_ctl: str, folder: str, po
             os.setuid(cache.SERVER_USER.pw_uid)
         # The defaults of the fixture.
         executor = PostgreSQLExecutor(
-            executable=pg_ctl, host="127.0.0.1", port=port, datadir=f"{folder}/data", unixsocketdir=folder,
-            logfile=f"{folder}/log", startparams="-w", dbname="tests", user="postgres")
+            executable=pg_ctl,
+            host="127.0.0.1",
+            port=port,
+            datadir=f"{folder}/data",
+            unixsocketdir=folder,
+            logfile=f"{folder}/log",
+            startparams="-w",
+            dbname="tests",
+            user="postgres",
+        )
         try:
             start = time.perf_counter()
             executor.start()

@@ -20,8 +20,8 @@ from .row import Row
 from .ways import answer
 
 ROUNDS = 5
-SETTLE = 3      # seconds: until the preparation of the next pair's data is over
-TARGET = 30     # MB
+SETTLE = 3  # seconds: until the preparation of the next pair's data is over
+TARGET = 30  # MB
 
 
 def rows() -> list[Row]:
@@ -36,9 +36,15 @@ def rows() -> list[Row]:
             fresh.append(_settled(before))
             answer(stack.pgbouncer.dsn("transaction"))
             used.append(_settled(before))
-    return [Row(f"{what}, {when}", f"{median(sizes):.1f} MB ({max(sizes):.1f} MB)", target=f"worst ≤ {TARGET} MB",
-                reached=max(sizes) <= TARGET)
-            for when, sizes in (("before any query", fresh), ("after its first query", used))]
+    return [
+        Row(
+            f"{what}, {when}",
+            f"{median(sizes):.1f} MB ({max(sizes):.1f} MB)",
+            target=f"worst ≤ {TARGET} MB",
+            reached=max(sizes) <= TARGET,
+        )
+        for when, sizes in (("before any query", fresh), ("after its first query", used))
+    ]
 
 
 def _settled(before: set[int]) -> float:
@@ -47,7 +53,11 @@ def _settled(before: set[int]) -> float:
 
 
 def descendants(pid: int) -> set[int]:
-    children = {int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()}
+    children = {
+        int(child)
+        for task in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in task.read_text().split()
+    }
     return children.union(*(descendants(child) for child in children))
 
 

@@ -27,7 +27,7 @@ from .row import Row, in_seconds, not_measured
 from .ways import compose, embedded, testcontainers, unchecked
 
 ROUNDS = 12
-SLOWEST = 0.3       # seconds: what a reader does not notice as waiting, once for each notebook
+SLOWEST = 0.3  # seconds: what a reader does not notice as waiting, once for each notebook
 
 Way = Callable[[], contextlib.AbstractContextManager[float]]
 
@@ -41,27 +41,52 @@ def rows() -> list[Row]:
             second.append(again)
             yield opening
 
-    seconds, missing = _measure({"embedded": embedded_twice, "compose": compose, "unchecked": unchecked,
-                                 "testcontainers": testcontainers, "pytest-postgresql": pytest_postgresql})
+    seconds, missing = _measure(
+        {
+            "embedded": embedded_twice,
+            "compose": compose,
+            "unchecked": unchecked,
+            "testcontainers": testcontainers,
+            "pytest-postgresql": pytest_postgresql,
+        }
+    )
     what = "open a pair, embedded"
     if "embedded" in missing:
         return [Row(what, missing["embedded"])]
     own = seconds["embedded"]
-    del second[0]       # the uncounted round's
-    found = [Row(what, in_seconds(own), target=f"worst ≤ {SLOWEST} s", reached=max(own) <= SLOWEST),
-             Row("a second pair at once", in_seconds(second), target=f"worst ≤ {SLOWEST} s", reached=max(second) <= SLOWEST)]
-    for name, peer, least in (("compose", "`docker compose up --wait`, both servers", 20),
-                              ("unchecked", "the same containers without health checks, `servers.open(\"docker\")`", None),
-                              ("testcontainers", "testcontainers, PostgreSQL alone", 10),
-                              ("pytest-postgresql", "pytest-postgresql, PostgreSQL alone", None)):
+    del second[0]  # the uncounted round's
+    found = [
+        Row(what, in_seconds(own), target=f"worst ≤ {SLOWEST} s", reached=max(own) <= SLOWEST),
+        Row(
+            "a second pair at once",
+            in_seconds(second),
+            target=f"worst ≤ {SLOWEST} s",
+            reached=max(second) <= SLOWEST,
+        ),
+    ]
+    for name, peer, least in (
+        ("compose", "`docker compose up --wait`, both servers", 20),
+        ("unchecked", 'the same containers without health checks, `servers.open("docker")`', None),
+        ("testcontainers", "testcontainers, PostgreSQL alone", 10),
+        ("pytest-postgresql", "pytest-postgresql, PostgreSQL alone", None),
+    ):
         target = f"≥ {least}x" if least else ""
         if name in missing:
             found.append(Row(what, in_seconds(own), peer, missing[name], target=target))
             continue
         ratio = median(seconds[name]) / median(own)
         worst = min(theirs / ours for theirs, ours in zip(seconds[name], own, strict=True))
-        found.append(Row(what, in_seconds(own), peer, in_seconds(seconds[name]), f"{ratio:.1f}x ({worst:.1f}x)", target,
-                         ratio >= least if least else None))
+        found.append(
+            Row(
+                what,
+                in_seconds(own),
+                peer,
+                in_seconds(seconds[name]),
+                f"{ratio:.1f}x ({worst:.1f}x)",
+                target,
+                ratio >= least if least else None,
+            )
+        )
     return found
 
 
@@ -70,7 +95,12 @@ def _measure(ways: dict[str, Way]) -> tuple[dict[str, list[float]], dict[str, st
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     missing: dict[str, str] = {}
     for number in range(ROUNDS + 1):
-        print(f"opening: round {number} of {ROUNDS}" if number else "opening: a round that does not count", flush=True)
+        print(
+            f"opening: round {number} of {ROUNDS}"
+            if number
+            else "opening: a round that does not count",
+            flush=True,
+        )
         turn = number % len(ways)
         for name in [*ways][turn:] + [*ways][:turn]:
             if name in missing:

@@ -27,21 +27,35 @@ QUERY = "select label from seats where id = $1"
 def rows() -> list[Row]:
     with servers.open("embedded") as stack:
         transaction, session = stack.pgbouncer.dsn("transaction"), stack.pgbouncer.dsn("session")
-        found = asyncio.run(_latencies({
-            "as it is": (transaction, {}),
-            "`statement_cache_size=0`": (transaction, {"statement_cache_size": 0}),
-            "session mode": (session, {}),
-            "no PgBouncer": (stack.postgres.dsn(), {}),
-        }))
+        found = asyncio.run(
+            _latencies(
+                {
+                    "as it is": (transaction, {}),
+                    "`statement_cache_size=0`": (transaction, {"statement_cache_size": 0}),
+                    "session mode": (session, {}),
+                    "no PgBouncer": (stack.postgres.dsn(), {}),
+                }
+            )
+        )
         usual = found.pop("as it is")
-        latencies = [Row(f"a query, {way}", _microseconds(own), "`max_prepared_statements = 200`", _microseconds(usual),
-                         f"{median(own) / median(usual):.2f}x") for way, own in found.items()]
+        latencies = [
+            Row(
+                f"a query, {way}",
+                _microseconds(own),
+                "`max_prepared_statements = 200`",
+                _microseconds(usual),
+                f"{median(own) / median(usual):.2f}x",
+            )
+            for way, own in found.items()
+        ]
         return latencies + asyncio.run(_answers(stack))
 
 
 async def _latencies(ways: dict[str, tuple[str, dict[str, Any]]]) -> dict[str, list[float]]:
     """For each round the median, in seconds."""
-    connections = {name: await asyncpg.connect(dsn, **options) for name, (dsn, options) in ways.items()}
+    connections = {
+        name: await asyncpg.connect(dsn, **options) for name, (dsn, options) in ways.items()
+    }
     found: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):
         taken: dict[str, list[float]] = {name: [] for name in ways}
@@ -69,13 +83,22 @@ async def _answers(stack: Stack) -> list[Row]:
     ):
         await console.execute(f"set max_prepared_statements = {kept}")
         await console.execute("reconnect")
-        tasks = 2 if database == "session" else 4       # the pool has five server connections
-        report = await load.run(_work, dsn=stack.pgbouncer.dsn(database), processes=2, tasks=tasks, times=100, **options)
+        tasks = 2 if database == "session" else 4  # the pool has five server connections
+        report = await load.run(
+            _work, dsn=stack.pgbouncer.dsn(database), processes=2, tasks=tasks, times=100, **options
+        )
         counts = f"{report.right} of {report.total} right, {report.wrong} wrong, {report.errors.total()} errors"
         if what == "no remedy":
             made.append(Row(f"answers under load, {what}", counts))
         else:
-            made.append(Row(f"answers under load, {what}", counts, target="all right", reached=report.right == report.total))
+            made.append(
+                Row(
+                    f"answers under load, {what}",
+                    counts,
+                    target="all right",
+                    reached=report.right == report.total,
+                )
+            )
     await console.close()
     return made
 

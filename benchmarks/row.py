@@ -15,16 +15,22 @@ REPOSITORY = Path(__file__).parents[1]
 @dataclass(frozen=True)
 class Row:
     what: str
-    figure: str = ""                # "0.10 s (0.14 s)": the median, and the worst in brackets
+    figure: str = ""  # "0.10 s (0.14 s)": the median, and the worst in brackets
     peer: str = ""
     peer_figure: str = ""
     ratio: str = ""
     target: str = ""
-    reached: bool | None = None     # None: there is no target, or nothing was measured
+    reached: bool | None = None  # None: there is no target, or nothing was measured
 
     def __str__(self) -> str:
         mark = {True: "✓", False: "✗", None: ""}[self.reached]
-        return "| " + " | ".join((self.what, self.figure, self.peer, self.peer_figure, self.ratio, self.target, mark)) + " |"
+        return (
+            "| "
+            + " | ".join(
+                (self.what, self.figure, self.peer, self.peer_figure, self.ratio, self.target, mark)
+            )
+            + " |"
+        )
 
 
 def in_seconds(values: Sequence[float]) -> str:
@@ -35,7 +41,11 @@ def in_seconds(values: Sequence[float]) -> str:
 def not_measured(error: BaseException) -> str:
     """The reason in one line, without the paths of this machine."""
     line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    for path, name in ((REPOSITORY, "."), (os.environ.get("FIREDRILL_CACHE"), "the cache"), (Path.home(), "~"),
-                       (tempfile.gettempdir(), "the folder for temporary files")):
+    for path, name in (
+        (REPOSITORY, "."),
+        (os.environ.get("FIREDRILL_CACHE"), "the cache"),
+        (Path.home(), "~"),
+        (tempfile.gettempdir(), "the folder for temporary files"),
+    ):
         line = line.replace(str(path), name)
     return f"not measured: {line[:200].rstrip('. :')}".replace("|", "/")

@@ -20,6 +20,7 @@ from .ending import run, undisturbed
 
 def answer(dsn: str) -> None:
     """Once: a way that is ready too early fails, and is not helped by asking again."""
+
     async def ask() -> None:
         connection = await asyncpg.connect(dsn)
         await connection.fetchval("select 1")
@@ -44,10 +45,19 @@ def embedded() -> Iterator[float]:
 def compose() -> Iterator[float]:
     docker.check()
     postgres, pgbouncer = free_ports(2)
-    project = ("docker", "compose", "--project-name", f"firedrill-bench-{secrets.token_hex(3)}", "--progress=quiet")
+    project = (
+        "docker",
+        "compose",
+        "--project-name",
+        f"firedrill-bench-{secrets.token_hex(3)}",
+        "--progress=quiet",
+    )
     password = secrets.token_urlsafe(12)
-    environment = os.environ | {"FIREDRILL_POSTGRES_PORT": str(postgres), "FIREDRILL_PGBOUNCER_PORT": str(pgbouncer),
-                                "FIREDRILL_PASSWORD": password}
+    environment = os.environ | {
+        "FIREDRILL_POSTGRES_PORT": str(postgres),
+        "FIREDRILL_PGBOUNCER_PORT": str(pgbouncer),
+        "FIREDRILL_PASSWORD": password,
+    }
     environment.pop("FIREDRILL_NO_HEALTHCHECK", None)
     try:
         start = time.perf_counter()
@@ -75,11 +85,16 @@ def unchecked() -> Iterator[float]:
 @contextlib.contextmanager
 def testcontainers() -> Iterator[float]:
     docker.check()
-    os.environ |= {"TESTCONTAINERS_RYUK_DISABLED": "true", "TC_POOLING_INTERVAL": "0.1"}    # read when it is imported
+    os.environ |= {
+        "TESTCONTAINERS_RYUK_DISABLED": "true",
+        "TC_POOLING_INTERVAL": "0.1",
+    }  # read when it is imported
     from testcontainers.community.postgres import PostgresContainer
 
     # The database and the user that every image has; as `postgres` from the start, which saves the image a change of user.
-    container = PostgresContainer("postgres:17", username="postgres", password="bench", dbname="postgres", driver=None)
+    container = PostgresContainer(
+        "postgres:17", username="postgres", password="bench", dbname="postgres", driver=None
+    )
     container.with_kwargs(user="postgres")
     container.with_env("POSTGRES_INITDB_ARGS", "--no-sync").with_command("postgres -c fsync=off")
     try:

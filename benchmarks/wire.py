@@ -32,19 +32,31 @@ def rows() -> list[Row]:
     with servers.open("embedded") as stack:
         with wire.tap(stack, before="postgres") as tap, relay(stack.postgres.port) as port:
             direct = stack.postgres.dsn()
-            one = asyncio.run(_measure({"tap": tap.dsn(), "relay": direct.replace(f":{stack.postgres.port}/", f":{port}/"),
-                                        "direct": direct}))
+            one = asyncio.run(
+                _measure(
+                    {
+                        "tap": tap.dsn(),
+                        "relay": direct.replace(f":{stack.postgres.port}/", f":{port}/"),
+                        "direct": direct,
+                    }
+                )
+            )
         with wire.tap(stack) as tap, servers.open("embedded") as other:
-            two = asyncio.run(_measure({"tap": tap.dsn("session"), "direct": other.pgbouncer.dsn("session")}))
+            two = asyncio.run(
+                _measure({"tap": tap.dsn("session"), "direct": other.pgbouncer.dsn("session")})
+            )
     what = "`fetchval` through the recording proxy"
-    return [_row(what, one["tap"], "a bare TCP relay in asyncio", one["relay"], MOST),
-            _row(what, one["tap"], "direct", one["direct"]),
-            _row("through two, both sides of PgBouncer", two["tap"], "PgBouncer direct", two["direct"])]
+    return [
+        _row(what, one["tap"], "a bare TCP relay in asyncio", one["relay"], MOST),
+        _row(what, one["tap"], "direct", one["direct"]),
+        _row("through two, both sides of PgBouncer", two["tap"], "PgBouncer direct", two["direct"]),
+    ]
 
 
 @contextlib.contextmanager
 def relay(upstream: int) -> Iterator[int]:
     """The port of a relay to 127.0.0.1:`upstream`."""
+
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
@@ -59,7 +71,9 @@ def relay(upstream: int) -> Iterator[int]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    listening = asyncio.run_coroutine_threadsafe(asyncio.start_server(accept, "127.0.0.1", 0), loop).result()
+    listening = asyncio.run_coroutine_threadsafe(
+        asyncio.start_server(accept, "127.0.0.1", 0), loop
+    ).result()
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
@@ -86,11 +100,20 @@ async def _measure(ways: dict[str, str]) -> dict[str, list[float]]:
     return found
 
 
-def _row(what: str, own: list[float], peer: str, theirs: list[float], most: float | None = None) -> Row:
+def _row(
+    what: str, own: list[float], peer: str, theirs: list[float], most: float | None = None
+) -> Row:
     ratio = median(own) / median(theirs)
     worst = max(mine / other for mine, other in zip(own, theirs, strict=True))
-    return Row(what, _in_microseconds(own), peer, _in_microseconds(theirs), f"{ratio:.2f}x ({worst:.2f}x)",
-               f"≤ {most}x" if most else "", ratio <= most if most else None)
+    return Row(
+        what,
+        _in_microseconds(own),
+        peer,
+        _in_microseconds(theirs),
+        f"{ratio:.2f}x ({worst:.2f}x)",
+        f"≤ {most}x" if most else "",
+        ratio <= most if most else None,
+    )
 
 
 def _in_microseconds(values: list[float]) -> str:

@@ -23,7 +23,9 @@ class expect:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> bool:
         wanted = " or ".join(public_name(one) for one in self.classes)
         if error is None:
             raise AssertionError(f"Expected {wanted}, but nothing was raised.")
@@ -42,7 +44,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         counted = Counter(describe(leaf) for leaf in _leaves(error))
         return f"{public_name(type(error))} of {counted.total()}:\n" + "\n".join(
-            f"  {count} x {text}" for text, count in sorted(counted.items()))
+            f"  {count} x {text}" for text, count in sorted(counted.items())
+        )
     sqlstate = getattr(error, "sqlstate", None)
     text = "\n  ".join(str(error).splitlines()) or "(no text)"
     return f"{public_name(type(error))}{f' [{sqlstate}]' if sqlstate else ''}: {text}"

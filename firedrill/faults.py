@@ -25,7 +25,9 @@ async def shutting_down(postgres: Server) -> AsyncIterator[None]:
         yield
     finally:
         await last_client.close()
-        await asyncio.to_thread(postgres.restart)       # a fast shutdown, which ends what other clients there are
+        await asyncio.to_thread(
+            postgres.restart
+        )  # a fast shutdown, which ends what other clients there are
 
 
 @contextlib.asynccontextmanager
@@ -35,7 +37,9 @@ async def starting_up(postgres: Server, seconds: float) -> AsyncIterator[None]:
     Afterwards the server is up. https://www.postgresql.org/docs/17/continuous-archiving.html#BACKUP-PITR-RECOVERY
     """
     connection = await asyncpg.connect(postgres.dsn(user=SUPERUSER))
-    await connection.execute("alter system set restore_command = 'while test -e slow; do sleep 0.02; done; false'")
+    await connection.execute(
+        "alter system set restore_command = 'while test -e slow; do sleep 0.02; done; false'"
+    )
     await connection.close()
     await asyncio.to_thread(postgres.sh, "touch slow recovery.signal")
     await asyncio.to_thread(postgres.stop)
@@ -64,6 +68,6 @@ async def _until_refused(postgres: Server, text: str, limit: float = 10) -> None
             if text in str(error):
                 return
         except OSError:
-            pass        # not listening yet, or no longer
+            pass  # not listening yet, or no longer
         await asyncio.sleep(0.01)
     raise TimeoutError(f"{postgres.name} was not {text} within {limit} s")

@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-PR_SET_PDEATHSIG = 1        # prctl(2)
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Forks:
@@ -34,16 +34,26 @@ class Forks:
     def __init__(self, function: str, *modules: str) -> None:
         self._command = [sys.executable, "-m", __name__, function, *modules]
         self._process: subprocess.Popen[str] | None = None
-        self._lock = threading.Lock()       # one question at a time
+        self._lock = threading.Lock()  # one question at a time
 
     def prepare(self) -> None:
         """Let it begin with its imports. Returns at once."""
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 # What a pytest around us has set is not for those that we start.
-                environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-                self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                                 env=environment, start_new_session=True)
+                environment = {
+                    name: value
+                    for name, value in os.environ.items()
+                    if not name.startswith("PYTEST")
+                }
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=environment,
+                    start_new_session=True,
+                )
 
     def ready(self) -> None:
         """Returns when it has imported all, so that `start` takes milliseconds."""
@@ -94,11 +104,13 @@ class Fork:
 def serve(name: str, *modules: str) -> None:
     with warnings.catch_warnings(action="ignore"):
         for module in modules:
-            with contextlib.suppress(ImportError):      # some systems have no uvloop; what else is missing, the function names
+            with contextlib.suppress(
+                ImportError
+            ):  # some systems have no uvloop; what else is missing, the function names
                 importlib.import_module(module)
     where, _, what = name.partition(":")
     function = getattr(importlib.import_module(where), what)
-    gc.freeze()     # or each fork, when it collects its garbage, would go through all of this again
+    gc.freeze()  # or each fork, when it collects its garbage, would go through all of this again
     running: set[int] = set()
     try:
         for line in sys.stdin:
@@ -113,7 +125,7 @@ def serve(name: str, *modules: str) -> None:
                 answer = _fork(function, **question)
                 running.add(answer)
             os.write(1, json.dumps(answer).encode() + b"\n")
-    except BrokenPipeError:     # who asked has been killed meanwhile
+    except BrokenPipeError:  # who asked has been killed meanwhile
         pass
     finally:
         _kill(running)
@@ -136,7 +148,9 @@ def _kill(leaders: set[int]) -> None:
 def _fork(function: Callable[..., int], log: str, arguments: dict[str, Any]) -> int:
     if not (pid := os.fork()):
         _run(function, log, arguments)
-    with contextlib.suppress(PermissionError, ProcessLookupError):      # it does so itself, too: whoever comes first
+    with contextlib.suppress(
+        PermissionError, ProcessLookupError
+    ):  # it does so itself, too: whoever comes first
         os.setpgid(pid, pid)
     return pid
 
@@ -145,12 +159,12 @@ def _run(function: Callable[..., int], log: str, arguments: dict[str, Any]) -> N
     code = 1
     try:
         os.setpgid(0, 0)
-        if sys.platform == "linux":     # ends when the process that forks has been killed
+        if sys.platform == "linux":  # ends when the process that forks has been killed
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for stream in (1, 2):
             os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), stream)
-        sys.stdout.reconfigure(line_buffering=True)     # type: ignore[union-attr]
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         code = function(**arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

@@ -28,8 +28,8 @@ class Report:
 
     seconds: float = 0.0
     right: int = 0
-    wrong: int = 0                                          # an answer, without an error, that the caller knows to be wrong
-    errors: Counter[str] = field(default_factory=Counter)   # by class, as users write it
+    wrong: int = 0  # an answer, without an error, that the caller knows to be wrong
+    errors: Counter[str] = field(default_factory=Counter)  # by class, as users write it
     latencies: list[float] = field(default_factory=list)
 
     @property
@@ -43,15 +43,30 @@ class Report:
     def percentile(self, percent: float) -> float:
         """The latency, in seconds, that `percent` of the calls did not exceed (nearest rank)."""
         ranked = sorted(self.latencies)
-        return ranked[min(len(ranked) - 1, max(0, round(percent / 100 * len(ranked) + 0.5) - 1))] if ranked else 0.0
+        return (
+            ranked[min(len(ranked) - 1, max(0, round(percent / 100 * len(ranked) + 0.5) - 1))]
+            if ranked
+            else 0.0
+        )
 
     def __repr__(self) -> str:
-        lines = [f"{self.total} calls: {self.right} right, {self.wrong} wrong, {self.errors.total()} errors"]
-        return "\n".join(lines + [f"  {count:>5} x {name}" for name, count in self.errors.most_common()])
+        lines = [
+            f"{self.total} calls: {self.right} right, {self.wrong} wrong, {self.errors.total()} errors"
+        ]
+        return "\n".join(
+            lines + [f"  {count:>5} x {name}" for name, count in self.errors.most_common()]
+        )
 
 
-async def run(work: Callable[..., Any], *, dsn: str, processes: int = 1, tasks: int = 1, times: int = 1,
-              **options: Any) -> Report:
+async def run(
+    work: Callable[..., Any],
+    *,
+    dsn: str,
+    processes: int = 1,
+    tasks: int = 1,
+    times: int = 1,
+    **options: Any,
+) -> Report:
     """Call `work(connection, number)` `times` times in each of `tasks` connections in each of `processes`.
 
     Each task has a connection of its own, made with `dsn` and `options` (those of `asyncpg.connect`). All processes begin
@@ -60,14 +75,22 @@ async def run(work: Callable[..., Any], *, dsn: str, processes: int = 1, tasks: 
     source = textwrap.dedent(inspect.getsource(work))
     workers = await asyncio.gather(*(worker.start() for _ in range(processes)))
     try:
-        await asyncio.gather(*(one(f"from firedrill import load\n{source}\nruns = await load.prepare({work.__name__}, "
-                                   f"dsn, options, {tasks}, {times}, {tasks * times} * {number})", dsn=dsn, options=options)
-                               for number, one in enumerate(workers)))
+        await asyncio.gather(
+            *(
+                one(
+                    f"from firedrill import load\n{source}\nruns = await load.prepare({work.__name__}, "
+                    f"dsn, options, {tasks}, {times}, {tasks * times} * {number})",
+                    dsn=dsn,
+                    options=options,
+                )
+                for number, one in enumerate(workers)
+            )
+        )
         begun = time.perf_counter()
         parts: list[Report] = await asyncio.gather(*(one("await runs()") for one in workers))
         seconds = time.perf_counter() - begun
     finally:
-        for one in workers:     # what they had to say is here, or one of them hangs
+        for one in workers:  # what they had to say is here, or one of them hangs
             one.kill()
             await one.stop()
     report = Report(seconds)
@@ -79,7 +102,9 @@ async def run(work: Callable[..., Any], *, dsn: str, processes: int = 1, tasks: 
     return report
 
 
-async def prepare(work: Callable[..., Any], dsn: str, options: dict[str, Any], tasks: int, times: int, first: int) -> Any:
+async def prepare(
+    work: Callable[..., Any], dsn: str, options: dict[str, Any], tasks: int, times: int, first: int
+) -> Any:
     """In a process: connect, and return the function that runs the load and gives its `Report`."""
     import asyncpg
 

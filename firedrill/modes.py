@@ -34,7 +34,11 @@ async def fetch(a: Any, b: Any, elsewhere: Elsewhere, dsn: str) -> str:
 
 async def copy(a: Any, b: Any, elsewhere: Elsewhere, dsn: str) -> str:
     await a.execute("create unlogged table if not exists venues (name text)")
-    return "works" if await a.copy_records_to_table("venues", records=[("Arena",)]) == "COPY 1" else "lost"
+    return (
+        "works"
+        if await a.copy_records_to_table("venues", records=[("Arena",)]) == "COPY 1"
+        else "lost"
+    )
 
 
 async def transaction(a: Any, b: Any, elsewhere: Elsewhere, dsn: str) -> str:
@@ -95,6 +99,7 @@ async def session_lock(a: Any, b: Any, elsewhere: Elsewhere, dsn: str) -> str:
 
 def session_object(make: str, use: str) -> Probe:
     """Something that a session makes, and whose use gives 1."""
+
     async def used(conn: Any) -> bool:
         try:
             return bool(await conn.fetchval(use) == 1)
@@ -106,6 +111,7 @@ def session_object(make: str, use: str) -> Probe:
         async with elsewhere():
             kept = await used(a)
         return "works" if kept else "lost, leaks" if await used(b) else "lost"
+
     return feature
 
 
@@ -113,7 +119,7 @@ async def listen(a: Any, b: Any, elsewhere: Elsewhere, dsn: str) -> str:
     heard: list[str] = []
     await a.add_listener("sold", lambda conn, pid, channel, payload: heard.append(payload))
     await b.execute("notify sold")
-    await a.execute("select 1")     # what PostgreSQL has sent comes before this answer
+    await a.execute("select 1")  # what PostgreSQL has sent comes before this answer
     await a.execute("select 1")
     return "works" if heard else "never comes"
 
@@ -135,7 +141,9 @@ FEATURES: dict[str, Probe] = {
     "SET search_path": search_path,
     "session-level lock": session_lock,
     "temporary table": session_object("create temporary table basket as select 1", "table basket"),
-    "cursor WITH HOLD": session_object("declare plan cursor with hold for select 1 from seats", "fetch from plan"),
+    "cursor WITH HOLD": session_object(
+        "declare plan cursor with hold for select 1 from seats", "fetch from plan"
+    ),
     "PREPARE in SQL": session_object("prepare free as select 1", "execute free"),
     "LISTEN": listen,
     "server_settings jit": startup_jit,
@@ -155,10 +163,19 @@ def draw(table: views.Table) -> None:
     rows = [list(row.values()) for row in table.rows]
     figure = Figure(figsize=(7.8, 0.32 * (len(rows) + 1)))
     axes = figure.add_axes((0.005, 0.005, 0.99, 0.99), frameon=False, xticks=(), yticks=())
-    colours = [["#ffffff"] + [{"works": "#dff0d8", "refused": "#fdebd0"}.get(word, "#f6d5d5") for word in row[1:]]
-               for row in rows]
-    drawn = axes.table(rows, cellColours=colours, colLabels=table.columns, cellLoc="left",
-                       colWidths=[0.31, 0.15, 0.16, 0.19, 0.19], bbox=Bbox.unit())
+    colours = [
+        ["#ffffff"]
+        + [{"works": "#dff0d8", "refused": "#fdebd0"}.get(word, "#f6d5d5") for word in row[1:]]
+        for row in rows
+    ]
+    drawn = axes.table(
+        rows,
+        cellColours=colours,
+        colLabels=table.columns,
+        cellLoc="left",
+        colWidths=[0.31, 0.15, 0.16, 0.19, 0.19],
+        bbox=Bbox.unit(),
+    )
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(10)
     pictures.show(figure, repr(table))
@@ -175,7 +192,9 @@ async def _column(stack: Stack, mode: str, features: tuple[str, ...]) -> list[st
             clients = [conn for conn in clients if not conn.is_closed()]
             clients += [await asyncpg.connect(dsn) for _ in range(2 - len(clients))]
             if mode in ("transaction", "statement"):
-                await console.execute(f"reconnect {mode}")      # new backends, with nothing left on them
+                await console.execute(
+                    f"reconnect {mode}"
+                )  # new backends, with nothing left on them
             a, b = clients
             found.append(await _probed(FEATURES[name], a, b, third, dsn))
             for conn in clients:

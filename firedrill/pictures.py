@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:       # matplotlib takes half a second to import, and most kernels draw nothing
+if TYPE_CHECKING:  # matplotlib takes half a second to import, and most kernels draw nothing
     from matplotlib.figure import Figure
 
 OPERATING_SYSTEM, TLS, POSTGRESQL = "#dbe9f6", "#fdebd0", "#dff0d8"
@@ -14,11 +14,26 @@ OPERATING_SYSTEM, TLS, POSTGRESQL = "#dbe9f6", "#fdebd0", "#dff0d8"
 STEPS = (
     ("read the DSN", "asyncpg", "#eeeeee", "ValueError\nClientConfigurationError"),
     ("look up the host", "operating system", OPERATING_SYSTEM, "gaierror"),
-    ("open TCP", "operating system", OPERATING_SYSTEM, "ConnectionRefusedError\nOSError: Multiple exceptions"),
+    (
+        "open TCP",
+        "operating system",
+        OPERATING_SYSTEM,
+        "ConnectionRefusedError\nOSError: Multiple exceptions",
+    ),
     ("agree on TLS", "TLS", TLS, "ConnectionError: rejected\nSSLCertVerificationError"),
     ("be let in", "PostgreSQL", POSTGRESQL, "57P03  CannotConnectNow\n28000  pg_hba.conf"),
-    ("prove the password", "PostgreSQL", POSTGRESQL, "28P01  InvalidPassword\n28000  role may not log in"),
-    ("open the database", "PostgreSQL", POSTGRESQL, "3D000  InvalidCatalogName\n42704  unknown setting"),
+    (
+        "prove the password",
+        "PostgreSQL",
+        POSTGRESQL,
+        "28P01  InvalidPassword\n28000  role may not log in",
+    ),
+    (
+        "open the database",
+        "PostgreSQL",
+        POSTGRESQL,
+        "3D000  InvalidCatalogName\n42704  unknown setting",
+    ),
 )
 TIMEOUT = "TimeoutError: connect(timeout=) counts from step 2 to step 7"
 
@@ -31,10 +46,17 @@ def show(figure: Figure, words: str) -> None:
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=80, format="png", metadata={"Software": None})
     # An octree keeps small areas of a pale colour apart; Pillow's other ways draw a timeline's grey as its pink.
-    flat = Image.open(drawn).convert("RGB").quantize(32, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    flat = (
+        Image.open(drawn)
+        .convert("RGB")
+        .quantize(32, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    )
     flat.save(small, "png", optimize=True)
-    display({"image/png": small.getvalue(), "text/plain": words},      # type: ignore[no-untyped-call]
-            raw=True, metadata={"image/png": {"alt": words}})
+    display(
+        {"image/png": small.getvalue(), "text/plain": words},  # type: ignore[no-untyped-call]
+        raw=True,
+        metadata={"image/png": {"alt": words}},
+    )
 
 
 def bars(values: dict[str, float], what: str) -> None:
@@ -44,7 +66,9 @@ def bars(values: dict[str, float], what: str) -> None:
     least = min(values.values())
     figure = Figure(figsize=(7.5, 0.5 + 0.38 * len(values)), layout="constrained")
     axes = figure.subplots()
-    drawn = axes.barh(list(values), [value / least for value in values.values()], color="#4a7ebb", height=0.6)
+    drawn = axes.barh(
+        list(values), [value / least for value in values.values()], color="#4a7ebb", height=0.6
+    )
     axes.bar_label(drawn, fmt="%.1f", padding=3, fontsize=9)
     axes.invert_yaxis()
     axes.margins(x=0.1)
@@ -66,13 +90,44 @@ def connecting() -> None:
     for number, (step, whose, colour, errors) in enumerate(STEPS):
         row, place = divmod(number, 4)
         left, top = place + row * 0.5, 1.7 - 1.05 * row
-        axes.add_patch(FancyBboxPatch((left + 0.08, top - 0.14), 0.8, 0.28, boxstyle="round,pad=0.03", fc=colour, ec="#555555"))
+        axes.add_patch(
+            FancyBboxPatch(
+                (left + 0.08, top - 0.14),
+                0.8,
+                0.28,
+                boxstyle="round,pad=0.03",
+                fc=colour,
+                ec="#555555",
+            )
+        )
         axes.text(left + 0.48, top, f"{number + 1}  {step}", ha="center", va="center", fontsize=10)
-        axes.text(left + 0.48, top + 0.27, whose, ha="center", va="center", fontsize=8.5, color="#444444")
-        axes.text(left + 0.48, top - 0.24, errors, ha="center", va="top", fontsize=8.5, color="#8c1515", linespacing=1.4)
+        axes.text(
+            left + 0.48, top + 0.27, whose, ha="center", va="center", fontsize=8.5, color="#444444"
+        )
+        axes.text(
+            left + 0.48,
+            top - 0.24,
+            errors,
+            ha="center",
+            va="top",
+            fontsize=8.5,
+            color="#8c1515",
+            linespacing=1.4,
+        )
         if place:
-            axes.annotate("", (left + 0.05, top), (left - 0.09, top), arrowprops={"arrowstyle": "->", "color": "#555555"})
+            axes.annotate(
+                "",
+                (left + 0.05, top),
+                (left - 0.09, top),
+                arrowprops={"arrowstyle": "->", "color": "#555555"},
+            )
     axes.text(2, -0.16, TIMEOUT, ha="center", va="center", fontsize=9, color="#8c1515")
-    show(figure, "Steps of connecting, and their errors:\n" + "\n".join(
-        f"{number}. {step} ({whose}): {', '.join(' '.join(line.split()) for line in errors.splitlines())}"
-        for number, (step, whose, _, errors) in enumerate(STEPS, 1)) + f"\n{TIMEOUT}")
+    show(
+        figure,
+        "Steps of connecting, and their errors:\n"
+        + "\n".join(
+            f"{number}. {step} ({whose}): {', '.join(' '.join(line.split()) for line in errors.splitlines())}"
+            for number, (step, whose, _, errors) in enumerate(STEPS, 1)
+        )
+        + f"\n{TIMEOUT}",
+    )

@@ -25,12 +25,17 @@ from typing import Any
 
 from .forks import Forks
 
-LIMIT = 30.0                # seconds that a run may take
-FLOOD = 1 << 20             # bytes that it may write into any one file
-LOOK = 0.01                 # seconds between two looks at a run that goes on
+LIMIT = 30.0  # seconds that a run may take
+FLOOD = 1 << 20  # bytes that it may write into any one file
+LOOK = 0.01  # seconds between two looks at a run that goes on
 # Of the plugins that are installed only these. No bytecode: it is told apart by the second and the size of a file.
 ASYNCIO, XDIST = "pytest_asyncio.plugin", "xdist.plugin"
-WORLD = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "1000", "NO_COLOR": "1"}
+WORLD = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "COLUMNS": "1000",
+    "NO_COLOR": "1",
+}
 OPTIONS = ("-q", "--no-header", "--tb=no", "-rpfEsx", "-p", "no:cacheprovider")
 # xdist's workers get the arguments and no more, so a run with `-n` names its plugins there. They were imported before.
 PARALLEL = (f"-p{ASYNCIO}", f"-p{XDIST}", "-Wignore::pytest.PytestAssertRewriteWarning")
@@ -43,18 +48,21 @@ TOTAL = re.compile(r"^((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.M)
 class Run:
     """Shown as the lines of pytest's summary, without the time that it took."""
 
-    status: int             # pytest's exit status, or minus the signal that ended it
+    status: int  # pytest's exit status, or minus the signal that ended it
     output: str
-    ended: str = ""         # why it was ended, if it was
+    ended: str = ""  # why it was ended, if it was
 
     @property
     def lines(self) -> list[str]:
-        """"PASSED test_sales.py::test_total", "FAILED test_sales.py::test_total - assert 1 == 2", and so on."""
-        return [LOOPS.sub("Task <…> got Future <…> attached", line) for line in SUMMARY.findall(self.output)]
+        """ "PASSED test_sales.py::test_total", "FAILED test_sales.py::test_total - assert 1 == 2", and so on."""
+        return [
+            LOOPS.sub("Task <…> got Future <…> attached", line)
+            for line in SUMMARY.findall(self.output)
+        ]
 
     @property
     def total(self) -> str:
-        """"1 failed, 2 passed"."""
+        """ "1 failed, 2 passed"."""
         found = TOTAL.findall(self.output)
         return self.ended or (found[-1] if found else self.output[-2000:])
 
@@ -74,11 +82,19 @@ class Pytest:
         """One run, with pytest's arguments; several may go on at a time. `variables` are added to its environment."""
         await asyncio.to_thread(self._forks.ready)
         with tempfile.NamedTemporaryFile(prefix="firedrill-pytest-") as output:
-            fork = self._forks.start(output.name, folder=str(self._folder), arguments=[*OPTIONS, *arguments],
-                                     variables={**WORLD, **self._variables, **variables})
+            fork = self._forks.start(
+                output.name,
+                folder=str(self._folder),
+                arguments=[*OPTIONS, *arguments],
+                variables={**WORLD, **self._variables, **variables},
+            )
             deadline, ended = time.monotonic() + limit, ""
             try:
-                while (status := fork.exit_code) is None and time.monotonic() < deadline and _size(output) < FLOOD:
+                while (
+                    (status := fork.exit_code) is None
+                    and time.monotonic() < deadline
+                    and _size(output) < FLOOD
+                ):
                     await asyncio.sleep(LOOK)
             finally:
                 fork.kill()
@@ -88,7 +104,9 @@ class Pytest:
                 ended = f"it was still running after {limit:g} s, and was ended"
             elif status < 0:
                 ended = f"it died of {signal.Signals(-status).name}"
-            return Run(fork.exit_code or 0, Path(output.name).read_text(errors="replace")[-FLOOD:], ended)
+            return Run(
+                fork.exit_code or 0, Path(output.name).read_text(errors="replace")[-FLOOD:], ended
+            )
 
 
 def _size(output: Any) -> int:
@@ -103,6 +121,7 @@ def _forks(load: str) -> Forks:
 def run(folder: str, arguments: list[str], variables: dict[str, str]) -> int:
     """In the forked process."""
     import pytest
+
     resource.setrlimit(resource.RLIMIT_FSIZE, (FLOOD, FLOOD))
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     os.environ.update(variables)
@@ -113,7 +132,11 @@ def run(folder: str, arguments: list[str], variables: dict[str, str]) -> int:
     try:
         if "-n" in arguments:
             return int(pytest.main([*PARALLEL, *arguments]))
-        return int(pytest.main(arguments, plugins=[importlib.import_module(name) for name in (ASYNCIO, XDIST)]))
-    except BaseException as error:      # SystemExit in a test file, say
+        return int(
+            pytest.main(
+                arguments, plugins=[importlib.import_module(name) for name in (ASYNCIO, XDIST)]
+            )
+        )
+    except BaseException as error:  # SystemExit in a test file, say
         print(f"{type(error).__name__}: {error}", flush=True)
         return 70

@@ -23,8 +23,15 @@ from typing import Any
 from .forks import Fork, Forks
 from .servers.errors import Unavailable
 
-_forks = Forks(f"{__name__}:serve", "asyncpg", "fastapi", "httpx", "uvicorn.loops.uvloop", "uvicorn.protocols.http.auto",
-               "uvicorn.lifespan.on")
+_forks = Forks(
+    f"{__name__}:serve",
+    "asyncpg",
+    "fastapi",
+    "httpx",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.lifespan.on",
+)
 
 
 class Service:
@@ -82,23 +89,41 @@ class Service:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-async def start(folder: str | Path, app: str, *, timeout: float = 20, graceful: float | None = None,
-                **environment: str) -> Service:
+async def start(
+    folder: str | Path,
+    app: str,
+    *,
+    timeout: float = 20,
+    graceful: float | None = None,
+    **environment: str,
+) -> Service:
     """Returns when it accepts connections, after the start of its lifespan. `graceful` is --timeout-graceful-shutdown.
 
     Raises `Unavailable` with the end of its log if it ends, or does not listen within `timeout` seconds. Nothing is left then.
     """
-    log = tempfile.NamedTemporaryFile()     # noqa: SIM115  lives as long as the service
+    log = tempfile.NamedTemporaryFile()  # noqa: SIM115  lives as long as the service
     await asyncio.to_thread(_forks.ready)
-    service = Service(_forks.start(log.name, folder=str(Path(folder).resolve()), app=app, environment=environment,
-                                   graceful=graceful), log)
+    service = Service(
+        _forks.start(
+            log.name,
+            folder=str(Path(folder).resolve()),
+            app=app,
+            environment=environment,
+            graceful=graceful,
+        ),
+        log,
+    )
     deadline = time.monotonic() + timeout
     try:
         while not service._listens():
             if not service.is_running:
-                raise Unavailable(f"{app} ended with exit code {service.exit_code}. Its log ends with:\n{_end(service)}")
+                raise Unavailable(
+                    f"{app} ended with exit code {service.exit_code}. Its log ends with:\n{_end(service)}"
+                )
             if time.monotonic() > deadline:
-                raise Unavailable(f"{app} did not listen within {timeout:g} s. Its log ends with:\n{_end(service)}")
+                raise Unavailable(
+                    f"{app} did not listen within {timeout:g} s. Its log ends with:\n{_end(service)}"
+                )
             await asyncio.sleep(0.01)
     except BaseException:
         service.kill()
@@ -112,20 +137,23 @@ def prepare() -> None:
 
 
 def _end(service: Service) -> str:
-    lines = [line for line in service.log().rstrip().splitlines() if "<frozen importlib" not in line]
+    lines = [
+        line for line in service.log().rstrip().splitlines() if "<frozen importlib" not in line
+    ]
     return "\n".join(lines[-12:]) or "(nothing)"
 
 
 def serve(folder: str, app: str, environment: dict[str, str], graceful: float | None) -> int:
     """In the forked process: `uvicorn app:app` in this folder."""
-    with socket.socket() as listener:       # bound here, so nobody else gets the port; uvicorn listens
+    with socket.socket() as listener:  # bound here, so nobody else gets the port; uvicorn listens
         listener.bind(("127.0.0.1", 0))
         print(listener.getsockname()[1])
         import uvicorn  # where it is missing, the line that `port` reads is there nevertheless
+
         os.chdir(folder)
         os.environ.update(environment)
         sys.path.insert(0, "")
         config = uvicorn.Config(app, use_colors=False, timeout_graceful_shutdown=graceful)  # type: ignore[arg-type]
-        config.load_app()       # before there is an event loop, as uvicorn does
+        config.load_app()  # before there is an event loop, as uvicorn does
         uvicorn.Server(config).run(sockets=[listener])
     return 0

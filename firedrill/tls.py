@@ -58,7 +58,9 @@ async def _superuser(postgres: Server) -> AsyncIterator[asyncpg.Connection]:
 async def _write(connection: asyncpg.Connection, name: str, content: bytes) -> None:
     """Into the data directory, readable by the server alone, as it asks for its key."""
     lines = await connection.fetchval("select quote_literal($1)", content.decode().rstrip("\n"))
-    await connection.execute(f"copy (select string_to_table({lines}, e'\\n')) to program 'umask 077; cat >{name}'")
+    await connection.execute(
+        f"copy (select string_to_table({lines}, e'\\n')) to program 'umask 077; cat >{name}'"
+    )
 
 
 async def _reload(connection: asyncpg.Connection) -> None:
@@ -67,4 +69,3 @@ async def _reload(connection: asyncpg.Connection) -> None:
     await connection.execute("select pg_reload_conf()")
     while await connection.fetchval("select pg_conf_load_time() <= $1", asked):
         await asyncio.sleep(0.005)
-

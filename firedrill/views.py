@@ -18,20 +18,28 @@ from tabulate import tabulate
 from .servers.server import SUPERUSER, Server
 
 _letters: WeakKeyDictionary[Server, dict[int, str]] = WeakKeyDictionary()
-_lock = threading.Lock()        # the wire's thread gives letters, too
+_lock = threading.Lock()  # the wire's thread gives letters, too
 
 
 class Table:
     """Rows under their column names. Shown as text; `rows` holds the same as dictionaries."""
 
-    def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "no rows") -> None:
+    def __init__(
+        self, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "no rows"
+    ) -> None:
         self.rows = [dict(zip(columns, row, strict=True)) for row in rows]
         self.columns, self.empty = columns, empty
 
     def __repr__(self) -> str:
         if not self.rows:
             return f"({self.empty})"
-        return str(tabulate([list(row.values()) for row in self.rows], headers=self.columns, disable_numparse=True))
+        return str(
+            tabulate(
+                [list(row.values()) for row in self.rows],
+                headers=self.columns,
+                disable_numparse=True,
+            )
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,34 +47,73 @@ class Table:
 
 async def backends(postgres: Server) -> Table:
     """The client backends of `pg_stat_activity`: who is connected, in which state, waiting for what, with which query."""
-    rows = await _look(postgres, """
+    rows = await _look(
+        postgres,
+        """
         select pid, application_name, usename, state, query,
                case when state <> 'active' then null else wait_event_type || ': ' || wait_event end as wait
         from pg_stat_activity
         where backend_type = 'client backend' and pid <> pg_backend_pid()
-        order by backend_start, pid""")
-    return Table(["backend", "application", "user", "state", "waits for", "query"],
-                 [(letter(postgres, row["pid"]), row["application_name"], row["usename"], row["state"], row["wait"] or "",
-                   _short(row["query"])) for row in rows], empty="no client is connected")
+        order by backend_start, pid""",
+    )
+    return Table(
+        ["backend", "application", "user", "state", "waits for", "query"],
+        [
+            (
+                letter(postgres, row["pid"]),
+                row["application_name"],
+                row["usename"],
+                row["state"],
+                row["wait"] or "",
+                _short(row["query"]),
+            )
+            for row in rows
+        ],
+        empty="no client is connected",
+    )
 
 
 async def locks(postgres: Server) -> Table:
     """Who waits for a lock (`pg_blocking_pids`), behind whom, and with which query."""
-    rows = await _look(postgres, """
+    rows = await _look(
+        postgres,
+        """
         select pid, pg_blocking_pids(pid) as behind, wait_event, query
         from pg_stat_activity
         where cardinality(pg_blocking_pids(pid)) > 0
-        order by backend_start, pid""")
-    return Table(["backend", "waits for", "held by", "query"],
-                 [(letter(postgres, row["pid"]), row["wait_event"], ", ".join(letter(postgres, pid) for pid in row["behind"]),
-                   _short(row["query"])) for row in rows], empty="nobody waits for a lock")
+        order by backend_start, pid""",
+    )
+    return Table(
+        ["backend", "waits for", "held by", "query"],
+        [
+            (
+                letter(postgres, row["pid"]),
+                row["wait_event"],
+                ", ".join(letter(postgres, pid) for pid in row["behind"]),
+                _short(row["query"]),
+            )
+            for row in rows
+        ],
+        empty="nobody waits for a lock",
+    )
 
 
 async def pools(pgbouncer: Server) -> Table:
     """`SHOW POOLS` of PgBouncer's console, without its own pool: clients and servers by state, for each database and user."""
-    columns = ("database", "user", "cl_active", "cl_waiting", "sv_active", "sv_idle", "sv_used", "pool_mode")
+    columns = (
+        "database",
+        "user",
+        "cl_active",
+        "cl_waiting",
+        "sv_active",
+        "sv_idle",
+        "sv_used",
+        "pool_mode",
+    )
     rows = [row for row in await show(pgbouncer, "pools") if row["database"] != "pgbouncer"]
-    return Table(columns, [[row[column] for column in columns] for row in rows], empty="no pool yet")
+    return Table(
+        columns, [[row[column] for column in columns] for row in rows], empty="no pool yet"
+    )
 
 
 async def show(pgbouncer: Server, what: str) -> list[dict[str, Any]]:
@@ -75,8 +122,11 @@ async def show(pgbouncer: Server, what: str) -> list[dict[str, Any]]:
     The console answers the simple query protocol only, which asyncpg does not use to fetch rows; psycopg's ClientCursor does.
     https://www.pgbouncer.org/usage.html#admin-console
     """
-    connection = await psycopg.AsyncConnection.connect(pgbouncer.dsn("pgbouncer", user=SUPERUSER), autocommit=True,
-                                                       cursor_factory=psycopg.AsyncClientCursor)
+    connection = await psycopg.AsyncConnection.connect(
+        pgbouncer.dsn("pgbouncer", user=SUPERUSER),
+        autocommit=True,
+        cursor_factory=psycopg.AsyncClientCursor,
+    )
     async with connection:
         cursor = await connection.execute(f"show {what}".encode())
         columns = [column.name for column in cursor.description or ()]
@@ -85,7 +135,9 @@ async def show(pgbouncer: Server, what: str) -> list[dict[str, Any]]:
 
 async def _look(postgres: Server, query: str) -> list[asyncpg.Record]:
     # Without a cache: to look uses up none of asyncpg's counted statement names, which a lesson may show.
-    connection = await asyncpg.connect(postgres.dsn(user=SUPERUSER), timeout=10, statement_cache_size=0)
+    connection = await asyncpg.connect(
+        postgres.dsn(user=SUPERUSER), timeout=10, statement_cache_size=0
+    )
     try:
         # Letters go by the order of connecting, whoever of them the view then shows.
         for row in await connection.fetch("""select pid from pg_stat_activity
@@ -101,7 +153,9 @@ def letter(postgres: Server, pid: int) -> str:
     """The name of the backend with this process number: A, B, C by first appearance, here and on the wire."""
     with _lock:
         known = _letters.setdefault(postgres, {})
-        return known.setdefault(pid, chr(65 + len(known)) if len(known) < 26 else f"{len(known) + 1}")
+        return known.setdefault(
+            pid, chr(65 + len(known)) if len(known) < 26 else f"{len(known) + 1}"
+        )
 
 
 def start_letters(postgres: Server) -> None:
@@ -112,4 +166,4 @@ def start_letters(postgres: Server) -> None:
 
 def _short(query: str, width: int = 48) -> str:
     line = " ".join(query.split())
-    return line if len(line) <= width else line[:width - 1] + "…"
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -56,8 +56,14 @@ class Worker:
 async def start(**variables: Any) -> Worker:
     """A new process, with `asyncio` and `asyncpg` imported and `variables` set."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __spec__.name, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        limit=1 << 24, start_new_session=True)
+        sys.executable,
+        "-m",
+        __spec__.name,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 24,
+        start_new_session=True,
+    )
     worker = Worker(process)
     await worker("import asyncio, asyncpg", **variables)
     return worker
@@ -68,7 +74,10 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     reader, world = asyncio.StreamReader(limit=1 << 24), {"__name__": "__main__"}
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
-    answers, sys.stdout = sys.stdout.buffer, sys.stderr     # what the source prints must not get between the answers
+    answers, sys.stdout = (
+        sys.stdout.buffer,
+        sys.stderr,
+    )  # what the source prints must not get between the answers
     while header := await reader.read(LENGTH.size):
         source, variables = pickle.loads(await reader.readexactly(LENGTH.unpack(header)[0]))
         world |= variables

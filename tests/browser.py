@@ -28,7 +28,9 @@ from typing import Any
 from . import network
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 FLAGS = [
     "--headless",
     "--no-sandbox",  # root's Chromium has none
@@ -146,7 +148,9 @@ class Server:
 
 
 @contextmanager
-def server(home: Path | None = None, state: Path | None = None, terminal: bool = True) -> Iterator[Server]:
+def server(
+    home: Path | None = None, state: Path | None = None, terminal: bool = True
+) -> Iterator[Server]:
     """JupyterLab on a free port, listening; stopped at the end. Home and state are temporary unless given."""
     with tempfile.TemporaryDirectory(prefix="lab") as folder:
         started = Server(home or Path(folder), state or Path(folder, "state"), terminal)
@@ -170,7 +174,12 @@ class Page:
     def run_all(self, path: str) -> tuple[list[str], list[list[dict[str, Any]]]]:
         """Run every cell: the errors, and the outputs per code cell. The file on disk stays as it is."""
         outputs = self.tab.evaluate(RUN_ALL, [path, SECONDS])
-        errors = [f"{o['ename']}: {o['evalue']}" for cell in outputs for o in cell if o["output_type"] == "error"]
+        errors = [
+            f"{o['ename']}: {o['evalue']}"
+            for cell in outputs
+            for o in cell
+            if o["output_type"] == "error"
+        ]
         return errors, outputs
 
     def close(self, path: str) -> None:
@@ -182,7 +191,9 @@ class Page:
         size = self.tab.viewport_size
         if whole:
             hidden = self.tab.locator(PANEL).evaluate(HIDDEN)
-            height = min(size["height"] + math.ceil(hidden), 16000)  # Chromium draws no higher picture
+            height = min(
+                size["height"] + math.ceil(hidden), 16000
+            )  # Chromium draws no higher picture
             self.tab.set_viewport_size({"width": size["width"], "height": height})
             self.tab.locator(PANEL).evaluate("panel => panel.scrollTo(0, 0)")
         self.tab.screenshot(path=path)
@@ -194,8 +205,14 @@ def page(lab: Server, width: int = 1280, height: int = 900) -> Iterator[Page]:
     """The address that the server printed, opened; its layout restored. No network comes or goes meanwhile."""
     from playwright.sync_api import sync_playwright
 
-    with network.to_oneself(), sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="browser") as home:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "HOME": home})
+    with (
+        network.to_oneself(),
+        sync_playwright() as playwright,
+        tempfile.TemporaryDirectory(prefix="browser") as home,
+    ):
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "HOME": home}
+        )
         try:
             tab = chromium.new_page(viewport={"width": width, "height": height})
             tab.set_default_timeout(SECONDS * 1000)

@@ -27,7 +27,11 @@ def shared_memory_of(pids: set[int]) -> list[str]:
     """The System V segments that these processes have made. The number of one may have been another's, before these tests."""
     header, *lines = Path("/proc/sysvipc/shm").read_text().splitlines()
     maker, made = map(header.split().index, ("cpid", "ctime"))
-    return [line for line in lines if int(line.split()[maker]) in pids and int(line.split()[made]) >= BEGUN]
+    return [
+        line
+        for line in lines
+        if int(line.split()[maker]) in pids and int(line.split()[made]) >= BEGUN
+    ]
 
 
 def pids_of(folder: Path) -> set[int]:

@@ -12,9 +12,14 @@ from firedrill import drills
 
 from .attempts import bulk_loading, json_and_codecs
 
-BROKEN = [pytest.param(exercise, *one, id=f"{exercise} {one[1].__name__}")
-          for exercise, module in (("05_json_and_codecs", json_and_codecs), ("07_bulk_loading", bulk_loading))
-          for one in module.BROKEN]
+BROKEN = [
+    pytest.param(exercise, *one, id=f"{exercise} {one[1].__name__}")
+    for exercise, module in (
+        ("05_json_and_codecs", json_and_codecs),
+        ("07_bulk_loading", bulk_loading),
+    )
+    for one in module.BROKEN
+]
 
 
 @pytest.mark.parametrize(("exercise", "number", "code"), BROKEN)

@@ -19,8 +19,15 @@ ROOT = Path(__file__).parents[1]
 
 def firedrill(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = os.environ | options.pop("environment", {})
-    return subprocess.run([sys.executable, "-m", "firedrill", *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60,
-                          env=environment, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "firedrill", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        env=environment,
+        **options,
+    )
 
 
 def test_explain_takes_arguments_or_standard_input() -> None:
@@ -30,7 +37,10 @@ def test_explain_takes_arguments_or_standard_input() -> None:
     for part in ("means", "fix", "trap", 'notebooks/01_connecting.ipynb, "PostgreSQL says no"'):
         assert part in by_argument.stdout
     assert firedrill("explain", *error.split()).stdout == by_argument.stdout
-    assert firedrill("explain", input=f"Traceback (most recent call last):\n  ...\n{error}\n").stdout == by_argument.stdout
+    assert (
+        firedrill("explain", input=f"Traceback (most recent call last):\n  ...\n{error}\n").stdout
+        == by_argument.stdout
+    )
 
 
 def test_explain_says_when_it_does_not_know() -> None:
@@ -43,8 +53,13 @@ def test_a_reader_of_its_output_that_leaves_is_no_error() -> None:
     gone, output = os.pipe()
     os.close(gone)
     with os.fdopen(output, "wb") as stdout:
-        done = subprocess.run([sys.executable, "-m", "firedrill", "explain", "query_wait_timeout"], stdout=stdout,
-                              stderr=subprocess.PIPE, cwd=ROOT, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-m", "firedrill", "explain", "query_wait_timeout"],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            timeout=60,
+        )
     assert done.returncode == 0
     assert done.stderr == b""
 
@@ -73,11 +88,18 @@ def test_progress_and_reset_name_their_exercises() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_servers_are_kept_until_an_interrupt_and_then_gone(number: signal.Signals) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "firedrill", "servers"], stdout=subprocess.PIPE, text=True, cwd=ROOT,
-                               env=os.environ | {"FIREDRILL_SERVERS": "embedded"})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "firedrill", "servers"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"FIREDRILL_SERVERS": "embedded"},
+    )
     assert process.stdout
     lines = [process.stdout.readline() for _ in range(8)]
-    addresses = [word for line in lines for word in line.split() if word.startswith("postgresql://")]
+    addresses = [
+        word for line in lines for word in line.split() if word.startswith("postgresql://")
+    ]
     assert len(addresses) == 6
     assert "Ctrl-C" in lines[-1]
 
@@ -85,6 +107,7 @@ def test_servers_are_kept_until_an_interrupt_and_then_gone(number: signal.Signal
 
     async def log_in(address: str) -> None:
         await (await asyncpg.connect(address, timeout=5)).close()
+
     for address in addresses:
         asyncio.run(log_in(address))
     process.send_signal(number)
@@ -96,10 +119,18 @@ def test_servers_are_kept_until_an_interrupt_and_then_gone(number: signal.Signal
         except OSError:
             return True
         return False
+
     assert eventually(lambda: asyncio.run(refused()))
 
 
 def test_an_exercise_opens_without_what_only_pictures_need() -> None:
     """matplotlib takes longer to import than all the rest."""
-    code = "import sys; from firedrill import drills; print({'matplotlib', 'PIL'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "set()\n"
+    code = (
+        "import sys; from firedrill import drills; print({'matplotlib', 'PIL'} & set(sys.modules))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+        ).stdout
+        == "set()\n"
+    )

@@ -18,25 +18,44 @@ def test_it_prints_class_sqlstate_and_text(capsys: pytest.CaptureFixture[str]) -
     assert isinstance(caught.exception, asyncpg.UniqueViolationError)
 
 
-@pytest.mark.parametrize(("error", "text"), [
-    (TimeoutError(), "TimeoutError: (no text)"),
-    (ConnectionRefusedError(111, "Connect call failed"), "ConnectionRefusedError: [Errno 111] Connect call failed"),
-    (socket.gaierror(-2, "Name or service not known"), "socket.gaierror: [Errno -2] Name or service not known"),
-    (asyncpg.InterfaceError("connection is closed"), "asyncpg.InterfaceError: connection is closed"),
-    (asyncpg.DataError("no\nHINT:  yes"), "asyncpg.DataError [22000]: no\n  HINT:  yes"),
-])
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (TimeoutError(), "TimeoutError: (no text)"),
+        (
+            ConnectionRefusedError(111, "Connect call failed"),
+            "ConnectionRefusedError: [Errno 111] Connect call failed",
+        ),
+        (
+            socket.gaierror(-2, "Name or service not known"),
+            "socket.gaierror: [Errno -2] Name or service not known",
+        ),
+        (
+            asyncpg.InterfaceError("connection is closed"),
+            "asyncpg.InterfaceError: connection is closed",
+        ),
+        (asyncpg.DataError("no\nHINT:  yes"), "asyncpg.DataError [22000]: no\n  HINT:  yes"),
+    ],
+)
 def test_a_class_is_named_as_users_write_it(error: BaseException, text: str) -> None:
     assert describe(error) == text
 
 
 def test_nothing_raised_fails() -> None:
-    with pytest.raises(AssertionError, match=r"Expected asyncpg\.DataError, but nothing was raised"), expect(asyncpg.DataError):
+    with (
+        pytest.raises(AssertionError, match=r"Expected asyncpg\.DataError, but nothing was raised"),
+        expect(asyncpg.DataError),
+    ):
         pass
 
 
 def test_another_error_fails_and_is_shown() -> None:
-    with pytest.raises(AssertionError, match="Expected OSError or KeyError, but got:\nValueError: seat") as raised, \
-            expect(OSError, KeyError):
+    with (
+        pytest.raises(
+            AssertionError, match="Expected OSError or KeyError, but got:\nValueError: seat"
+        ) as raised,
+        expect(OSError, KeyError),
+    ):
         raise ValueError("seat")
     assert isinstance(raised.value.__cause__, ValueError)
 
@@ -59,6 +78,9 @@ def test_the_leaves_of_a_task_group_are_expected_each(capsys: pytest.CaptureFixt
                     group.create_task(fail(kind))
 
     asyncio.run(main(asyncpg.TooManyConnectionsError, asyncpg.TooManyConnectionsError))
-    assert capsys.readouterr().out == "ExceptionGroup of 2:\n  2 x asyncpg.TooManyConnectionsError [53300]: full\n"
+    assert (
+        capsys.readouterr().out
+        == "ExceptionGroup of 2:\n  2 x asyncpg.TooManyConnectionsError [53300]: full\n"
+    )
     with pytest.raises(AssertionError, match="1 x ValueError: full"):
         asyncio.run(main(asyncpg.TooManyConnectionsError, ValueError))

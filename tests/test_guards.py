@@ -17,15 +17,28 @@ from firedrill import notebooks
 ROOT = Path(__file__).parents[1]
 
 
-def code(source: str, output: str = "", count: int | None = 1, tags: tuple[str, ...] = ()) -> dict[str, Any]:
+def code(
+    source: str, output: str = "", count: int | None = 1, tags: tuple[str, ...] = ()
+) -> dict[str, Any]:
     outputs = [{"output_type": "stream", "name": "stdout", "text": output}] if output else []
-    return {"cell_type": "code", "id": f"cell-{count}", "metadata": {"tags": list(tags)}, "source": source,
-            "outputs": outputs, "execution_count": count}
+    return {
+        "cell_type": "code",
+        "id": f"cell-{count}",
+        "metadata": {"tags": list(tags)},
+        "source": source,
+        "outputs": outputs,
+        "execution_count": count,
+    }
 
 
 def error(source: str) -> dict[str, Any]:
     """A cell in which a division by zero is expected."""
-    output = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}
+    output = {
+        "output_type": "error",
+        "ename": "ZeroDivisionError",
+        "evalue": "division by zero",
+        "traceback": [],
+    }
     return code(source, tags=("raises-exception",)) | {"outputs": [output]}
 
 
@@ -33,11 +46,18 @@ REFUSED = "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1',
 TRANSPORT = """import json, ipykernel
 print(json.loads(ipykernel.get_connection_info())["transport"])"""
 NOTEBOOKS = {
-    "notebooks/passes.ipynb": [code("print(1)", "1\n"), error("1/0"),
-                               code(f'print("{REFUSED.format(23456)}")', REFUSED.format("<port>") + "\n")],
+    "notebooks/passes.ipynb": [
+        code("print(1)", "1\n"),
+        error("1/0"),
+        code(f'print("{REFUSED.format(23456)}")', REFUSED.format("<port>") + "\n"),
+    ],
     "notebooks/differs.ipynb": [code("print(2)", "1\n")],
     "notebooks/never_run.ipynb": [code("print(1)", count=None)],
-    "notebooks/fails_first.ipynb": [code("x = 1/0"), code("print(x)", "1\n", 2), code("print(x)", "1\n", 3)],
+    "notebooks/fails_first.ipynb": [
+        code("x = 1/0"),
+        code("print(x)", "1\n", 2),
+        code("print(x)", "1\n", 3),
+    ],
     "notebooks/no_error.ipynb": [error("1/1")],
     "notebooks/other_error.ipynb": [error("int('x')")],
     "notebooks/other_port.ipynb": [code(f'print("{REFUSED.format(1)}")', REFUSED.format(2) + "\n")],
@@ -62,25 +82,46 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     for name, cells in NOTEBOOKS.items():
         path = course / name
         path.parent.mkdir(exist_ok=True)
-        notebook = {"cells": cells, "metadata": notebooks.METADATA, "nbformat": 4, "nbformat_minor": 5}
+        notebook = {
+            "cells": cells,
+            "metadata": notebooks.METADATA,
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
         path.write_text(json.dumps(notebook) if cells else "def test():\n    assert False\n")
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "..", "-p", "no:cacheprovider", "--junitxml=results.xml"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--nbval",
+        "..",
+        "-p",
+        "no:cacheprovider",
+        "--junitxml=results.xml",
+    ]
     subprocess.run(command, cwd=course / "exercises", stdout=subprocess.DEVNULL, timeout=240)
     found: dict[str, list[str]] = {}
     for case in ElementTree.parse(course / "exercises" / "results.xml").iter("testcase"):
         name = case.get("classname", "").replace(".", "/")
-        found.setdefault(name, []).append("".join(f"{part.tag} {part.get('message')}" for part in case))
+        found.setdefault(name, []).append(
+            "".join(f"{part.tag} {part.get('message')}" for part in case)
+        )
     return found
 
 
-def test_an_output_that_is_the_same_passes_and_one_that_differs_fails(results: dict[str, list[str]]) -> None:
+def test_an_output_that_is_the_same_passes_and_one_that_differs_fails(
+    results: dict[str, list[str]],
+) -> None:
     assert results["notebooks/passes/ipynb"] == ["", "", ""]
     [differs] = results["notebooks/differs/ipynb"]
     assert differs.startswith("failure")
     assert "mismatch 'stdout'" in differs
 
 
-def test_a_cell_that_was_never_run_fails_in_a_lesson_and_not_in_an_exercise(results: dict[str, list[str]]) -> None:
+def test_a_cell_that_was_never_run_fails_in_a_lesson_and_not_in_an_exercise(
+    results: dict[str, list[str]],
+) -> None:
     [never_run] = results["notebooks/never_run/ipynb"]
     assert "no execution count" in never_run
     assert results["exercises/never_run/ipynb"] == [""]
@@ -107,12 +148,16 @@ def test_a_cell_that_hangs_is_ended(results: dict[str, list[str]]) -> None:
     assert "Timeout of 5 seconds" in results["notebooks/hangs/ipynb"][0]
 
 
-def test_no_other_process_can_take_the_ports_of_a_kernel_before_it_has_started(results: dict[str, list[str]]) -> None:
+def test_no_other_process_can_take_the_ports_of_a_kernel_before_it_has_started(
+    results: dict[str, list[str]],
+) -> None:
     assert results["notebooks/sockets/ipynb"] == [""]
 
 
 def test_the_files_that_cells_write_are_no_checks_of_ours(results: dict[str, list[str]]) -> None:
-    assert sorted(results) == sorted(name.replace(".", "/") for name in NOTEBOOKS if name.endswith(".ipynb"))
+    assert sorted(results) == sorted(
+        name.replace(".", "/") for name in NOTEBOOKS if name.endswith(".ipynb")
+    )
 
 
 def test_every_rule_says_why_it_is_there() -> None:

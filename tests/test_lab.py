@@ -46,13 +46,16 @@ def kernel(server: browser.Server) -> BlockingKernelClient:
     )
     with urllib.request.urlopen(request) as reply:
         started = json.load(reply)
-    client = BlockingKernelClient(connection_file=str(server.state / "run" / f"kernel-{started['id']}.json"))
+    client = BlockingKernelClient(
+        connection_file=str(server.state / "run" / f"kernel-{started['id']}.json")
+    )
     client.load_connection_file()
     client.start_channels()
+
     def ready() -> bool:
         try:
             client.wait_for_ready(timeout=browser.SECONDS)
-        except RuntimeError:        # on a busy machine a heartbeat may be missed before the kernel is up
+        except RuntimeError:  # on a busy machine a heartbeat may be missed before the kernel is up
             return False
         return True
 
@@ -72,11 +75,16 @@ def printed(client: BlockingKernelClient, code: str) -> str:
 
 def command(page: browser.Page, name: str, **arguments: str) -> None:
     # Its result stays in the page: a widget takes playwright ten seconds to copy.
-    page.tab.evaluate("([name, given]) => jupyterapp.commands.execute(name, given).then(() => true)", [name, arguments])
+    page.tab.evaluate(
+        "([name, given]) => jupyterapp.commands.execute(name, given).then(() => true)",
+        [name, arguments],
+    )
 
 
 def contents(folder: Path) -> dict[str, int]:
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))
+    }
 
 
 @needs_browser
@@ -106,7 +114,9 @@ def test_a_later_start_brings_back_what_the_reader_left(folder: Path) -> None:
     with browser.server(state=folder) as server, browser.page(server) as page:
         command(page, "docmanager:open", path="pyproject.toml")
         command(page, "apputils:change-theme", theme="JupyterLab Dark")
-        with page.tab.expect_response(lambda reply: '"current":"filebrowser"' in (reply.request.post_data or "")):
+        with page.tab.expect_response(
+            lambda reply: '"current":"filebrowser"' in (reply.request.post_data or "")
+        ):
             page.tab.locator("[data-id=filebrowser]").click()  # saves the layout, a second later
     with browser.server(state=folder) as server, browser.page(server) as page:
         page.tab.locator(".lm-TabBar-tabLabel:text-is('pyproject.toml')").wait_for()
@@ -114,7 +124,9 @@ def test_a_later_start_brings_back_what_the_reader_left(folder: Path) -> None:
         page.tab.locator("body[data-jp-theme-name='JupyterLab Dark']").wait_for(state="attached")
 
 
-def test_the_readers_own_jupyter_is_neither_read_nor_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readers_own_jupyter_is_neither_read_nor_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home, state = folder / "home", folder / "state"
     spec = json.dumps({"argv": ["false"], "display_name": "stray", "language": "python"})
     traps = {
@@ -170,7 +182,11 @@ def answer_ctrl_c(server: browser.Server) -> None:
     [
         pytest.param(lambda server: server.process.send_signal(signal.SIGTERM), True, id="SIGTERM"),
         pytest.param(answer_ctrl_c, True, id="Ctrl-C, then y"),
-        pytest.param(lambda server: server.process.send_signal(signal.SIGINT), False, id="SIGINT, no terminal"),
+        pytest.param(
+            lambda server: server.process.send_signal(signal.SIGINT),
+            False,
+            id="SIGINT, no terminal",
+        ),
         pytest.param(browser.Server.hang_up, True, id="terminal closed"),
     ],
 )
@@ -180,7 +196,10 @@ def test_stopping_leaves_no_process_and_lets_kernels_clean_up(
     with browser.server(state=folder, terminal=terminal) as server:
         client = kernel(server)
         pid = int(printed(client, "import os; print(os.getpid())"))
-        printed(client, f"import atexit, pathlib; atexit.register(pathlib.Path({str(folder / 'left')!r}).touch)")
+        printed(
+            client,
+            f"import atexit, pathlib; atexit.register(pathlib.Path({str(folder / 'left')!r}).touch)",
+        )
         client.stop_channels()
         process = psutil.Process(pid)
 
@@ -194,7 +213,11 @@ def test_stopping_leaves_no_process_and_lets_kernels_clean_up(
 
 def test_the_address_is_on_this_machine_only_and_the_last_thing_said() -> None:
     with browser.server() as server:
-        listening = {c.laddr.ip for c in psutil.Process(server.process.pid).net_connections() if c.status == "LISTEN"}
+        listening = {
+            c.laddr.ip
+            for c in psutil.Process(server.process.pid).net_connections()
+            if c.status == "LISTEN"
+        }
         assert listening <= {"127.0.0.1", "::1"}
         assert len(server.printed.splitlines()) <= 8, server.printed
 
@@ -208,7 +231,9 @@ def never_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("never_starts")
-def test_a_missing_jupyterlab_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_jupyterlab_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert lab.launch([]) == 1
     assert "pip install -r requirements.txt" in capsys.readouterr().err

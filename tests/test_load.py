@@ -30,11 +30,19 @@ async def now_and_then(conn: Any, number: int) -> bool:
 
 
 def test_answers_errors_and_wrong_answers_are_counted(stack: Stack) -> None:
-    report = asyncio.run(load.run(now_and_then, dsn=stack.postgres.dsn(), processes=2, tasks=2, times=10))
+    report = asyncio.run(
+        load.run(now_and_then, dsn=stack.postgres.dsn(), processes=2, tasks=2, times=10)
+    )
     assert (report.total, report.right, report.wrong) == (40, 20, 10)
     assert report.errors == {"asyncpg.DivisionByZeroError": 10}
     assert len(report.latencies) == 40
-    assert 0 < report.percentile(50) <= report.percentile(95) <= report.percentile(100) == max(report.latencies)
+    assert (
+        0
+        < report.percentile(50)
+        <= report.percentile(95)
+        <= report.percentile(100)
+        == max(report.latencies)
+    )
     assert report.per_second > 0
     assert "40 calls: 20 right, 10 wrong, 10 errors" in repr(report)
 
@@ -42,7 +50,9 @@ def test_answers_errors_and_wrong_answers_are_counted(stack: Stack) -> None:
 @pytest.mark.parametrize("turn", range(3))
 def test_more_clients_than_session_mode_has_servers_come_to_an_end(stack: Stack, turn: int) -> None:
     dsn = stack.pgbouncer.dsn("session")
-    report = asyncio.run(asyncio.wait_for(load.run(right, dsn=dsn, processes=2, tasks=6, times=20), 30))
+    report = asyncio.run(
+        asyncio.wait_for(load.run(right, dsn=dsn, processes=2, tasks=6, times=20), 30)
+    )
     assert report.right == report.total == 240
 
 
@@ -63,6 +73,7 @@ def test_a_worker_gives_values_and_exceptions_and_ends_with_its_notebook(stack: 
         assert process.returncode == 0
 
         left = await worker.start()
-        left._process.stdin.close()      # type: ignore[union-attr]      # as it is when the notebook has gone
+        left._process.stdin.close()  # type: ignore[union-attr]      # as it is when the notebook has gone
         assert await asyncio.wait_for(left._process.wait(), 10) == 0
+
     asyncio.run(main())

@@ -11,12 +11,16 @@ from firedrill import modes, servers
 from firedrill.servers.server import SUPERUSER
 
 
-def test_every_feature_works_without_pgbouncer_and_session_mode_refuses_startup_parameters() -> None:
+def test_every_feature_works_without_pgbouncer_and_session_mode_refuses_startup_parameters() -> (
+    None
+):
     with servers.open() as stack:
         rows = {row["feature"]: row for row in asyncio.run(modes.matrix(stack)).rows}
     assert list(rows) == list(modes.FEATURES)
     assert {row["direct"] for row in rows.values()} == {"works"}
-    assert [name for name, row in rows.items() if row["session"] != "works"] == ["server_settings jit"]
+    assert [name for name, row in rows.items() if row["session"] != "works"] == [
+        "server_settings jit"
+    ]
     assert rows["SET search_path"]["transaction"] == "lost, leaks"
     assert rows["session-level lock"]["transaction"] == "held twice"
     assert rows["LISTEN"]["transaction"] == "never comes"

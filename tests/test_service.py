@@ -61,9 +61,13 @@ def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_it_answers_with_its_environment_and_ends_its_lifespan_when_it_is_stopped(folder: Path) -> None:
+def test_it_answers_with_its_environment_and_ends_its_lifespan_when_it_is_stopped(
+    folder: Path,
+) -> None:
     async def main() -> None:
-        one, two = await asyncio.gather(*(service.start(folder, "app:app", NAME=name) for name in ("one", "two")))
+        one, two = await asyncio.gather(
+            *(service.start(folder, "app:app", NAME=name) for name in ("one", "two"))
+        )
         async with httpx.AsyncClient() as client:
             for running, name in ((one, "one"), (two, "two")):
                 assert (await client.get(running.url)).json()["name"] == name
@@ -95,12 +99,18 @@ def test_one_that_does_not_end_is_killed(folder: Path) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("source", "said"), [
-    (NOT_EVEN_A_MODULE, "No module named 'nothing_of_the_kind'"),
-    (NEVER_LISTENS, "did not listen within 0.5 s. Its log ends with:\nI begin"),
-    ("", 'Attribute "app" not found'),
-], ids=["import error", "never listens", "empty"])
-def test_one_that_does_not_start_says_why_and_is_gone(tmp_path: Path, source: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (NOT_EVEN_A_MODULE, "No module named 'nothing_of_the_kind'"),
+        (NEVER_LISTENS, "did not listen within 0.5 s. Its log ends with:\nI begin"),
+        ("", 'Attribute "app" not found'),
+    ],
+    ids=["import error", "never listens", "empty"],
+)
+def test_one_that_does_not_start_says_why_and_is_gone(
+    tmp_path: Path, source: str, said: str
+) -> None:
     (tmp_path / "app.py").write_text(source)
     with pytest.raises(Unavailable) as caught:
         asyncio.run(service.start(tmp_path, "app:app", timeout=0.5 if "while" in source else 20))
@@ -110,13 +120,21 @@ def test_one_that_does_not_start_says_why_and_is_gone(tmp_path: Path, source: st
 
 
 def test_a_killed_kernel_leaves_no_service_and_none_of_its_children(folder: Path) -> None:
-    kernel = subprocess.Popen([sys.executable, "-c", f"""
+    kernel = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"""
 import asyncio, httpx, time
 from firedrill import service
 running = asyncio.run(service.start({str(folder)!r}, "app:app", NAME="", CHILD="1"))
 print(running.pid, httpx.get(running.url).json()["child"], flush=True)
 time.sleep(600)
-"""], stdout=subprocess.PIPE, text=True)
+""",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert kernel.stdout
     pids = [int(pid) for pid in kernel.stdout.readline().split()]
     assert len(pids) == 2
@@ -127,7 +145,9 @@ time.sleep(600)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-def test_when_the_process_that_forks_is_killed_its_services_end_and_the_next_one_starts(folder: Path) -> None:
+def test_when_the_process_that_forks_is_killed_its_services_end_and_the_next_one_starts(
+    folder: Path,
+) -> None:
     async def main() -> None:
         first = await service.start(folder, "app:app", NAME="")
         psutil.Process(first.pid).parent().kill()

@@ -25,8 +25,12 @@ def launch(arguments: list[str]) -> int:
     try:
         if importlib.util.find_spec("jupyterlab") is None:
             install = f"{sys.executable} -m pip install -r requirements.txt"
-            raise Unavailable(f"JupyterLab is not installed for {sys.executable}.\nInstall the course: {install}")
-        state = Path(os.environ.get("FIREDRILL_JUPYTER") or cache.folder() / "jupyter").absolute()  # set by tests
+            raise Unavailable(
+                f"JupyterLab is not installed for {sys.executable}.\nInstall the course: {install}"
+            )
+        state = Path(
+            os.environ.get("FIREDRILL_JUPYTER") or cache.folder() / "jupyter"
+        ).absolute()  # set by tests
         _prepare(state)
     except Unavailable as error:
         print(error, file=sys.stderr)
@@ -54,17 +58,25 @@ def _prepare(state: Path) -> None:
 
 def _environment(state: Path) -> dict[str, str]:
     """This process's environment with every trace of another Jupyter taken out."""
-    foreign = ("JUPYTER", "JPY_", "IPYTHON", "PYTHONSTARTUP")  # IPython runs the file named in PYTHONSTARTUP
-    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # `!firedrill`
-        "JUPYTER_CONFIG_PATH": str(HERE),
-        "JUPYTER_CONFIG_DIR": str(state),
-        "JUPYTER_DATA_DIR": str(state / "data"),
-        "JUPYTER_RUNTIME_DIR": str(state / "run"),
-        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment before any other "python3"
-        "IPYTHONDIR": str(state / "ipython"),
-        "MPLCONFIGDIR": str(state / "matplotlib"),
-    }
+    foreign = (
+        "JUPYTER",
+        "JPY_",
+        "IPYTHON",
+        "PYTHONSTARTUP",
+    )  # IPython runs the file named in PYTHONSTARTUP
+    return (
+        {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # `!firedrill`
+            "JUPYTER_CONFIG_PATH": str(HERE),
+            "JUPYTER_CONFIG_DIR": str(state),
+            "JUPYTER_DATA_DIR": str(state / "data"),
+            "JUPYTER_RUNTIME_DIR": str(state / "run"),
+            "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment before any other "python3"
+            "IPYTHONDIR": str(state / "ipython"),
+            "MPLCONFIGDIR": str(state / "matplotlib"),
+        }
+    )
 
 
 # What follows runs in JupyterLab's process, which loads this module as an extension of its server.
@@ -90,14 +102,22 @@ def _load_jupyter_server_extension(server: Any) -> None:
     clean-up, and with it the stopping of the servers that a lesson started.
     """
     for number in (signal.SIGHUP, signal.SIGINT):
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # not under nohup, which ignores
+        if signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):  # not under nohup, which ignores
             signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 
 async def _start_jupyter_server_extension(server: Any) -> None:
     """Say where the page is and how to stop, once the server listens: the last lines of the start."""
-    host = "localhost" if server.ip in ("", "0.0.0.0", "::") else server.ip  # a wildcard is no address
+    host = (
+        "localhost" if server.ip in ("", "0.0.0.0", "::") else server.ip
+    )  # a wildcard is no address
     address = f"{'https' if server.certfile else 'http'}://{host}:{server.port}{server.default_url}"
     token = server.identity_provider.token
     address += f"?token={token}" if token else ""
-    print(f"\nThe lessons are open in JupyterLab at\n\n    {address}\n\nStop it with Ctrl-C, then y.\n", flush=True)
+    print(
+        f"\nThe lessons are open in JupyterLab at\n\n    {address}\n\nStop it with Ctrl-C, then y.\n",
+        flush=True,
+    )

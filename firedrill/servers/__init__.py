@@ -19,10 +19,24 @@ from .local import EmbeddedStack, HostStack
 from .server import Server
 from .stack import Stack
 
-__all__ = ["KINDS", "PortTaken", "Server", "Stack", "Unavailable", "cache", "choose", "debian", "docker", "host", "open",
-           "open_for_notebook"]
+__all__ = [
+    "KINDS",
+    "PortTaken",
+    "Server",
+    "Stack",
+    "Unavailable",
+    "cache",
+    "choose",
+    "debian",
+    "docker",
+    "host",
+    "open",
+    "open_for_notebook",
+]
 
-KINDS: dict[str, type[Stack]] = {kind.kind: kind for kind in (EmbeddedStack, docker.DockerStack, HostStack)}
+KINDS: dict[str, type[Stack]] = {
+    kind.kind: kind for kind in (EmbeddedStack, docker.DockerStack, HostStack)
+}
 
 _notebook: Stack | None = None
 
@@ -45,7 +59,9 @@ def choose() -> tuple[str, str]:
     """The kind of servers, and why. `FIREDRILL_SERVERS` decides; else what the machine has. Raises `Unavailable`."""
     if asked := os.environ.get("FIREDRILL_SERVERS"):
         if asked not in KINDS:
-            raise Unavailable(f"FIREDRILL_SERVERS is {asked!r}, which is no kind of servers. It takes: {', '.join(KINDS)}.")
+            raise Unavailable(
+                f"FIREDRILL_SERVERS is {asked!r}, which is no kind of servers. It takes: {', '.join(KINDS)}."
+            )
         return asked, "FIREDRILL_SERVERS says so"
     if docker.is_up():
         return "docker", "`docker compose up` is running in this repository"
@@ -70,4 +86,7 @@ def choose() -> tuple[str, str]:
         return "host", "PostgreSQL and PgBouncer are installed"
     except Unavailable as error:
         tried.append(f"host: {error}")
-    raise Unavailable("No way to run PostgreSQL and PgBouncer was found.\n" + "\n".join(f"- {way}" for way in tried))
+    raise Unavailable(
+        "No way to run PostgreSQL and PgBouncer was found.\n"
+        + "\n".join(f"- {way}" for way in tried)
+    )

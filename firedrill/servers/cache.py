@@ -36,16 +36,24 @@ def folder() -> Path:
         raise _not_writable(path, error.strerror) from error
     if not writable:
         raise _not_writable(path, "no permission")
-    closed = [parent for parent in (path, *path.parents) if SERVER_USER and not parent.stat().st_mode & stat.S_IXOTH]
+    closed = [
+        parent
+        for parent in (path, *path.parents)
+        if SERVER_USER and not parent.stat().st_mode & stat.S_IXOTH
+    ]
     if closed:
-        raise Unavailable(f"The servers lie in {path}. Root runs them as nobody, who may not enter {closed[-1]}.\n"
-                          "Give a folder that everybody may enter in the environment: FIREDRILL_CACHE=/some/folder")
+        raise Unavailable(
+            f"The servers lie in {path}. Root runs them as nobody, who may not enter {closed[-1]}.\n"
+            "Give a folder that everybody may enter in the environment: FIREDRILL_CACHE=/some/folder"
+        )
     return path
 
 
 def _not_writable(path: Path, why: str | None) -> Unavailable:
-    return Unavailable(f"The course keeps its servers in {path}, which cannot be written to ({why}).\n"
-                       "Give another folder with 250 MB of room in the environment: FIREDRILL_CACHE=/some/folder")
+    return Unavailable(
+        f"The course keeps its servers in {path}, which cannot be written to ({why}).\n"
+        "Give another folder with 250 MB of room in the environment: FIREDRILL_CACHE=/some/folder"
+    )
 
 
 @contextlib.contextmanager

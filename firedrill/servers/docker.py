@@ -17,18 +17,26 @@ from .server import DATABASE, POOL_MODES, Server, Status, free_ports
 from .stack import Stack
 
 REPOSITORY = Path(__file__).parents[2]
-PROJECT = "asyncpg-fire-drills"     # the name in docker-compose.yml: what a reader starts by hand
+PROJECT = "asyncpg-fire-drills"  # the name in docker-compose.yml: what a reader starts by hand
 
 
 def docker(*arguments: str, timeout: float = 300, **environment: str) -> str:
     """What the command printed. Raises `Unavailable` with the command's own words."""
     try:
-        done = subprocess.run(["docker", *arguments], cwd=REPOSITORY, env=os.environ | environment, text=True,
-                              capture_output=True, timeout=timeout)
+        done = subprocess.run(
+            ["docker", *arguments],
+            cwd=REPOSITORY,
+            env=os.environ | environment,
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+        )
     except OSError:
         raise Unavailable("Looked for the command `docker`: not found.") from None
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"`docker {arguments[0]}` gave no answer in {timeout:.0f} s: is the Docker engine well?") from None
+        raise Unavailable(
+            f"`docker {arguments[0]}` gave no answer in {timeout:.0f} s: is the Docker engine well?"
+        ) from None
     if done.returncode:
         words = (done.stderr or done.stdout).strip()
         if "address already in use" in words or "port is already allocated" in words:
@@ -40,7 +48,11 @@ def docker(*arguments: str, timeout: float = 300, **environment: str) -> str:
 def is_up() -> bool:
     """Has the reader started the course's own project with `docker compose up`?"""
     try:
-        return bool(docker("ps", "--quiet", f"--filter=label=com.docker.compose.project={PROJECT}", timeout=5))
+        return bool(
+            docker(
+                "ps", "--quiet", f"--filter=label=com.docker.compose.project={PROJECT}", timeout=5
+            )
+        )
     except Unavailable:
         return False
 
@@ -52,16 +64,20 @@ def check() -> None:
     except Unavailable as error:
         if "not found" in str(error):
             raise
-        raise Unavailable("The command `docker` is here, but no Docker engine answers it.\nStart the engine (Docker Desktop, or "
-                          f"`systemctl start docker`): {str(error).splitlines()[-1]}") from None
+        raise Unavailable(
+            "The command `docker` is here, but no Docker engine answers it.\nStart the engine (Docker Desktop, or "
+            f"`systemctl start docker`): {str(error).splitlines()[-1]}"
+        ) from None
     try:
         docker("compose", "version", timeout=10)
     except Unavailable:
-        raise Unavailable("A Docker engine answers, but `docker compose` is missing: install its plugin, 2.x.") from None
+        raise Unavailable(
+            "A Docker engine answers, but `docker compose` is missing: install its plugin, 2.x."
+        ) from None
 
 
 class Container(Server):
-    try_again = 0.03        # each attempt goes through the engine's proxy, a process too
+    try_again = 0.03  # each attempt goes through the engine's proxy, a process too
 
     def __init__(self, name: str, port: int, database: str, password: str, container: str) -> None:
         super().__init__(name, port, database, password)
@@ -79,7 +95,12 @@ class Container(Server):
         return f"{major}" if self.name == "PostgreSQL" else f"{major}.{minor}"
 
     def log(self) -> str:
-        done = subprocess.run(["docker", "logs", self.container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            ["docker", "logs", self.container],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         return done.stdout
 
     def sh(self, command: str) -> None:
@@ -107,13 +128,21 @@ class DockerStack(Stack):
     address = ("postgres", 5432)
 
     def __init__(self) -> None:
-        if not shutil.which("docker"):      # the rest of check() takes two processes: it waits until something fails
+        if not shutil.which(
+            "docker"
+        ):  # the rest of check() takes two processes: it waits until something fails
             check()
         # The containers' users read these files. PostgreSQL passes over a script that it cannot read, without a word.
-        closed = [path for path in sorted((REPOSITORY / "docker").rglob("*")) if not path.stat().st_mode & stat.S_IROTH]
+        closed = [
+            path
+            for path in sorted((REPOSITORY / "docker").rglob("*"))
+            if not path.stat().st_mode & stat.S_IROTH
+        ]
         if closed:
-            raise Unavailable(f"The containers may not read {closed[0].relative_to(REPOSITORY)} (a umask of 077?).\n"
-                              "Let them: chmod -R o+rX docker")
+            raise Unavailable(
+                f"The containers may not read {closed[0].relative_to(REPOSITORY)} (a umask of 077?).\n"
+                "Let them: chmod -R o+rX docker"
+            )
         super().__init__()
 
     @property
@@ -126,36 +155,62 @@ class DockerStack(Stack):
     def _open(self) -> None:
         postgres, pgbouncer = free_ports(2)
         password = secrets.token_urlsafe(12)
-        settings = self.folder / "pgbouncer.ini"        # the pair's own, as it may be rerouted
+        settings = self.folder / "pgbouncer.ini"  # the pair's own, as it may be rerouted
         shutil.copyfile(REPOSITORY / "docker/pgbouncer/pgbouncer.ini", settings)
-        settings.chmod(0o644)                           # for the container's user; it holds no password
+        settings.chmod(0o644)  # for the container's user; it holds no password
         # Fixed ports: with "127.0.0.1::5432" a container would get another one each time that it starts.
         try:
-            docker("compose", "--project-name", self.project, "--progress=quiet", "up", "--detach",
-                   FIREDRILL_POSTGRES_PORT=str(postgres), FIREDRILL_PGBOUNCER_PORT=str(pgbouncer), FIREDRILL_PASSWORD=password,
-                   FIREDRILL_NO_HEALTHCHECK="true", FIREDRILL_PGBOUNCER_SETTINGS=str(settings))
+            docker(
+                "compose",
+                "--project-name",
+                self.project,
+                "--progress=quiet",
+                "up",
+                "--detach",
+                FIREDRILL_POSTGRES_PORT=str(postgres),
+                FIREDRILL_PGBOUNCER_PORT=str(pgbouncer),
+                FIREDRILL_PASSWORD=password,
+                FIREDRILL_NO_HEALTHCHECK="true",
+                FIREDRILL_PGBOUNCER_SETTINGS=str(settings),
+            )
         except Unavailable:
-            check()         # what is missing, in fewer words
+            check()  # what is missing, in fewer words
             raise
-        self.postgres = Container("PostgreSQL", postgres, DATABASE, password, f"{self.project}-postgres-1")
-        self.pgbouncer = Container("PgBouncer", pgbouncer, POOL_MODES[0], password, f"{self.project}-pgbouncer-1")
+        self.postgres = Container(
+            "PostgreSQL", postgres, DATABASE, password, f"{self.project}-postgres-1"
+        )
+        self.pgbouncer = Container(
+            "PgBouncer", pgbouncer, POOL_MODES[0], password, f"{self.project}-pgbouncer-1"
+        )
         for server in (self.postgres, self.pgbouncer):
-            server.start(timeout=180)      # initdb and the shop's data, maybe on a busy disk
+            server.start(timeout=180)  # initdb and the shop's data, maybe on a busy disk
 
     def proxy_addresses(self) -> list[tuple[str, str]]:
         """The gateway of the pair's own network, which is an address of this machine where the engine runs on it; else, in
         Docker Desktop, whose engine runs in a virtual machine, a name by which containers reach the machine's 127.0.0.1.
         https://docs.docker.com/desktop/features/networking/#i-want-to-connect-from-a-container-to-a-service-on-the-host
         """
-        gateway = docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", f"{self.project}_default").strip()
+        gateway = docker(
+            "network",
+            "inspect",
+            "--format={{(index .IPAM.Config 0).Gateway}}",
+            f"{self.project}_default",
+        ).strip()
         return [(gateway, gateway), ("127.0.0.1", "host.docker.internal")]
 
     def pgbouncer_reaches(self, address: Address) -> bool:
         """A firewall of this machine may stand between a container and its gateway."""
         assert isinstance(self.pgbouncer, Container)
         try:
-            docker("exec", self.pgbouncer.container, "timeout", "3", "bash", "-c",
-                   f"exec 3<>/dev/tcp/{address[0]}/{address[1]}")
+            docker(
+                "exec",
+                self.pgbouncer.container,
+                "timeout",
+                "3",
+                "bash",
+                "-c",
+                f"exec 3<>/dev/tcp/{address[0]}/{address[1]}",
+            )
         except Unavailable:
             return False
         return True

@@ -13,12 +13,12 @@ from typing import NamedTuple
 from .errors import Unavailable
 
 OLDEST_POSTGRES = (15, 0)
-OLDEST_PGBOUNCER = (1, 21)      # the first with max_prepared_statements, which lesson 10 switches
+OLDEST_PGBOUNCER = (1, 21)  # the first with max_prepared_statements, which lesson 10 switches
 
 
 class Programs(NamedTuple):
-    postgres: Path      # the folder with postgres, initdb and psql
-    pgbouncer: Path     # the program
+    postgres: Path  # the folder with postgres, initdb and psql
+    pgbouncer: Path  # the program
 
 
 def version(program: Path) -> tuple[int, int]:
@@ -32,31 +32,69 @@ def version_in(text: str) -> tuple[int, int]:
 
 def find() -> Programs:
     """The newest PostgreSQL and the first PgBouncer that will do. Raises `Unavailable` with all that was found."""
-    on_path = [str(Path(found).resolve().parent) for found in map(shutil.which, ("postgres", "pg_ctl")) if found]
-    folders = {*on_path, *filter(None, [os.environ.get("FIREDRILL_POSTGRES_BIN")]),
-               *glob("/usr/lib/postgresql/*/bin"), *glob("/usr/pgsql-*/bin"),
-               *glob("/opt/homebrew/opt/postgresql@*/bin"), *glob("/usr/local/opt/postgresql@*/bin"),
-               *glob("/Applications/Postgres.app/Contents/Versions/*/bin")}
-    postgres = sorted((version(Path(folder, "postgres")), folder) for folder in folders
-                      if all(Path(folder, name).exists() for name in ("postgres", "initdb", "psql")))
-    pgbouncer = [(version(Path(program)), program) for program in dict.fromkeys([
-        os.environ.get("FIREDRILL_PGBOUNCER"), shutil.which("pgbouncer"), "/usr/sbin/pgbouncer",
-        "/opt/homebrew/opt/pgbouncer/bin/pgbouncer", "/usr/local/opt/pgbouncer/bin/pgbouncer",
-    ]) if program and Path(program).exists()]
-    good_postgres = [folder for found, folder in postgres if found >= OLDEST_POSTGRES and _has_contrib(Path(folder))]
+    on_path = [
+        str(Path(found).resolve().parent)
+        for found in map(shutil.which, ("postgres", "pg_ctl"))
+        if found
+    ]
+    folders = {
+        *on_path,
+        *filter(None, [os.environ.get("FIREDRILL_POSTGRES_BIN")]),
+        *glob("/usr/lib/postgresql/*/bin"),
+        *glob("/usr/pgsql-*/bin"),
+        *glob("/opt/homebrew/opt/postgresql@*/bin"),
+        *glob("/usr/local/opt/postgresql@*/bin"),
+        *glob("/Applications/Postgres.app/Contents/Versions/*/bin"),
+    }
+    postgres = sorted(
+        (version(Path(folder, "postgres")), folder)
+        for folder in folders
+        if all(Path(folder, name).exists() for name in ("postgres", "initdb", "psql"))
+    )
+    pgbouncer = [
+        (version(Path(program)), program)
+        for program in dict.fromkeys(
+            [
+                os.environ.get("FIREDRILL_PGBOUNCER"),
+                shutil.which("pgbouncer"),
+                "/usr/sbin/pgbouncer",
+                "/opt/homebrew/opt/pgbouncer/bin/pgbouncer",
+                "/usr/local/opt/pgbouncer/bin/pgbouncer",
+            ]
+        )
+        if program and Path(program).exists()
+    ]
+    good_postgres = [
+        folder
+        for found, folder in postgres
+        if found >= OLDEST_POSTGRES and _has_contrib(Path(folder))
+    ]
     good_pgbouncer = [program for found, program in pgbouncer if found >= OLDEST_PGBOUNCER]
     if not good_postgres or not good_pgbouncer:
-        listed = ", ".join(f"{program} ({found[0]}.{found[1]})" for found, program in [*postgres, *pgbouncer]) or "neither"
-        raise Unavailable("Looked for PostgreSQL 15 or newer with its contrib modules, and PgBouncer 1.21 or newer.\n"
-                          f"Found: {listed}.\nInstall them (`brew install postgresql@17 pgbouncer`), or name them in the "
-                          "environment: FIREDRILL_POSTGRES_BIN=<folder>, FIREDRILL_PGBOUNCER=<program>")
+        listed = (
+            ", ".join(
+                f"{program} ({found[0]}.{found[1]})" for found, program in [*postgres, *pgbouncer]
+            )
+            or "neither"
+        )
+        raise Unavailable(
+            "Looked for PostgreSQL 15 or newer with its contrib modules, and PgBouncer 1.21 or newer.\n"
+            f"Found: {listed}.\nInstall them (`brew install postgresql@17 pgbouncer`), or name them in the "
+            "environment: FIREDRILL_POSTGRES_BIN=<folder>, FIREDRILL_PGBOUNCER=<program>"
+        )
     return Programs(Path(good_postgres[-1]), Path(good_pgbouncer[0]))
 
 
 def _has_contrib(folder: Path) -> bool:
     pg_config = folder / "pg_config"
-    shared = [folder / "../share", folder / "../share/postgresql", Path("/usr/share/postgresql", folder.parent.name),
-              Path("/usr/share/pgsql")]
+    shared = [
+        folder / "../share",
+        folder / "../share/postgresql",
+        Path("/usr/share/postgresql", folder.parent.name),
+        Path("/usr/share/pgsql"),
+    ]
     if pg_config.exists():
-        shared.insert(0, Path(subprocess.check_output([pg_config, "--sharedir"], text=True).strip()))
+        shared.insert(
+            0, Path(subprocess.check_output([pg_config, "--sharedir"], text=True).strip())
+        )
     return any((path / "extension/hstore.control").exists() for path in shared)

@@ -42,8 +42,16 @@ NOTE_AND_RUN = 'echo $$ >"$1.new" && mv -f "$1.new" "$1.pid" && shift && exec "$
 
 
 class Process(Server):
-    def __init__(self, name: str, port: int, database: str, password: str, folder: Path, argv: list[str],
-                 quit_signal: signal.Signals) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        database: str,
+        password: str,
+        folder: Path,
+        argv: list[str],
+        quit_signal: signal.Signals,
+    ) -> None:
         super().__init__(name, port, database, password)
         self.folder, self.argv, self.quit_signal = folder, argv, quit_signal
         self.process: subprocess.Popen[bytes] | None = None
@@ -68,23 +76,33 @@ class Process(Server):
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def sh(self, command: str) -> None:
-        subprocess.run(["sh", "-c", command], cwd=self.folder / "data", check=True, **AS_SERVER_USER)
+        subprocess.run(
+            ["sh", "-c", command], cwd=self.folder / "data", check=True, **AS_SERVER_USER
+        )
 
     def _start(self) -> None:
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)     # as the servers do
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
             try:
                 probe.bind((self.host, self.port))
             except OSError:
-                raise PortTaken(f"{self.name} cannot listen on port {self.port}: another program does.\n"
-                                "Run the set-up cell again: it opens a new pair on other ports.") from None
+                raise PortTaken(
+                    f"{self.name} cannot listen on port {self.port}: another program does.\n"
+                    "Run the set-up cell again: it opens a new pair on other ports."
+                ) from None
         self._is_paused = False
         (self.folder / f"{self.name.lower()}.pid").write_text("")
         with open(self._log, "ab") as log:
             # A session of its own: interrupting a kernel signals the whole process group that it is in.
-            self.process = subprocess.Popen(["sh", "-c", NOTE_AND_RUN, "sh", self.name.lower(), *self.argv], cwd=self.folder,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                            **AS_SERVER_USER)
+            self.process = subprocess.Popen(
+                ["sh", "-c", NOTE_AND_RUN, "sh", self.name.lower(), *self.argv],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **AS_SERVER_USER,
+            )
 
     def _stop(self) -> None:
         assert self.process
@@ -96,7 +114,7 @@ class Process(Server):
 
     def _kill(self) -> None:
         assert self.process
-        family = self._freeze()         # nobody notices, nobody cleans up
+        family = self._freeze()  # nobody notices, nobody cleans up
         _signal(family, signal.SIGKILL)
         self.process.wait()
         _wait_until(family, "Z")
@@ -113,7 +131,7 @@ class Process(Server):
     def _freeze(self) -> list[int]:
         assert self.process
         parent = self.process.pid
-        os.kill(parent, signal.SIGSTOP)         # the parent first: then no child can be born
+        os.kill(parent, signal.SIGSTOP)  # the parent first: then no child can be born
         _wait_until([parent], "T")
         family = [parent, *_children(parent)]
         _signal(family, signal.SIGSTOP)
@@ -124,8 +142,15 @@ class Process(Server):
 def _children(pid: int) -> list[int]:
     """Every backend of PostgreSQL leads a process group of its own, so killpg would miss them."""
     if sys.platform == "linux":
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [int(child) for child in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()]
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    return [
+        int(child)
+        for child in subprocess.run(
+            ["pgrep", "-P", str(pid)], capture_output=True, text=True
+        ).stdout.split()
+    ]
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:
@@ -138,7 +163,10 @@ def _wait_until(pids: list[int], states: str) -> None:
     """A signal has been sent when kill() returns, and comes about a moment later. For the letters see proc(5)."""
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            while sys.platform == "linux" and Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in states:
+            while (
+                sys.platform == "linux"
+                and Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in states
+            ):
                 time.sleep(0.0005)
 
 
@@ -157,18 +185,43 @@ class LocalStack(Stack):
             os.chown(self.folder, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
         port, bouncer_port = free_ports(2)
         self.address = ("127.0.0.1", port)
-        self.postgres = Process("PostgreSQL", port, DATABASE, password, self.folder, [
-            str(programs.postgres / "postgres"), "-D", str(self.folder / "data"), "-c", f"port={port}",
-            "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="], signal.SIGINT)
-        (self.folder / "users").write_text("".join(f'"{user}" "{password}"\n' for user in (SUPERUSER, ROLE)))
+        self.postgres = Process(
+            "PostgreSQL",
+            port,
+            DATABASE,
+            password,
+            self.folder,
+            [
+                str(programs.postgres / "postgres"),
+                "-D",
+                str(self.folder / "data"),
+                "-c",
+                f"port={port}",
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "unix_socket_directories=",
+            ],
+            signal.SIGINT,
+        )
+        (self.folder / "users").write_text(
+            "".join(f'"{user}" "{password}"\n' for user in (SUPERUSER, ROLE))
+        )
         with open(self.folder / "pgbouncer.ini", "w") as file:
             _pgbouncer_settings(port, bouncer_port, self.folder).write(file)
         for name in ("users", "pgbouncer.ini"):
             (self.folder / name).chmod(0o600)
             if cache.SERVER_USER:
                 os.chown(self.folder / name, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
-        self.pgbouncer = Process("PgBouncer", bouncer_port, POOL_MODES[0], password, self.folder,
-                                 [str(programs.pgbouncer), str(self.folder / "pgbouncer.ini")], signal.SIGQUIT)
+        self.pgbouncer = Process(
+            "PgBouncer",
+            bouncer_port,
+            POOL_MODES[0],
+            password,
+            self.folder,
+            [str(programs.pgbouncer), str(self.folder / "pgbouncer.ini")],
+            signal.SIGQUIT,
+        )
         for server in (self.postgres, self.pgbouncer):
             server.start()
 
@@ -186,9 +239,14 @@ def _pgbouncer_settings(postgres_port: int, port: int, folder: Path) -> configpa
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(CONFIGURATION / "pgbouncer/pgbouncer.ini")
     for mode in POOL_MODES:
-        settings["databases"][mode] = re.sub(r"host=\S+ port=\S+", f"host=127.0.0.1 port={postgres_port}",
-                                             settings["databases"][mode])
-    settings["pgbouncer"].update(listen_addr="127.0.0.1", listen_port=str(port), auth_file=str(folder / "users"))
+        settings["databases"][mode] = re.sub(
+            r"host=\S+ port=\S+",
+            f"host=127.0.0.1 port={postgres_port}",
+            settings["databases"][mode],
+        )
+    settings["pgbouncer"].update(
+        listen_addr="127.0.0.1", listen_port=str(port), auth_file=str(folder / "users")
+    )
     return settings
 
 

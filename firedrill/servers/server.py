@@ -16,9 +16,9 @@ from .errors import Unavailable
 
 DATABASE = ROLE = "encore"
 SUPERUSER = "postgres"
-POOL_MODES = ("session", "transaction", "statement")    # also the names of PgBouncer's databases
+POOL_MODES = ("session", "transaction", "statement")  # also the names of PgBouncer's databases
 
-LOOK = 0.25         # seconds between two looks at a server that starts: for a container each takes a process of its own
+LOOK = 0.25  # seconds between two looks at a server that starts: for a container each takes a process of its own
 
 Status = Literal["running", "paused", "stopped"]
 
@@ -27,7 +27,7 @@ class Server(ABC):
     """Every operation may be repeated, and returns when it has come about. Port and data outlive a restart."""
 
     host = "127.0.0.1"
-    try_again = 0.003       # seconds between two attempts to reach a server that starts
+    try_again = 0.003  # seconds between two attempts to reach a server that starts
 
     def __init__(self, name: str, port: int, database: str, password: str) -> None:
         self.name, self.port, self.database, self.password = name, port, database, password
@@ -69,8 +69,10 @@ class Server(ABC):
         PgBouncer's databases are "session", "transaction" and "statement" (its pool modes) and, for the superuser,
         its admin console, "pgbouncer".
         """
-        return (f"postgresql://{user}:{quote(self.password, safe='')}@{self.host}:{self.port}"
-                f"/{quote(database or self.database, safe='')}")
+        return (
+            f"postgresql://{user}:{quote(self.password, safe='')}@{self.host}:{self.port}"
+            f"/{quote(database or self.database, safe='')}"
+        )
 
     def start(self, timeout: float = 30) -> None:
         """Return when it answers. Raises `Unavailable` with the end of its log when it does not within `timeout` seconds."""
@@ -83,7 +85,9 @@ class Server(ABC):
         while not self.answers():
             if (now := time.monotonic()) > look:
                 if self.status == "stopped" or now > deadline:
-                    raise Unavailable(f"{self.name} did not start. Its log ends with:\n{self.log().strip()[-1500:]}")
+                    raise Unavailable(
+                        f"{self.name} did not start. Its log ends with:\n{self.log().strip()[-1500:]}"
+                    )
                 look = now + LOOK
             time.sleep(self.try_again)
 

@@ -29,24 +29,31 @@ class Stack(ABC):
     kind: ClassVar[str]
     postgres: Server
     pgbouncer: Server
-    address: Address        # of PostgreSQL, as PgBouncer sees it
+    address: Address  # of PostgreSQL, as PgBouncer sees it
 
     def __init__(self) -> None:
         """Raises `Unavailable`; nothing is left behind then."""
-        self.before_close: list[Callable[[], None]] = []       # what stands on this pair and has to end first
+        self.before_close: list[
+            Callable[[], None]
+        ] = []  # what stands on this pair and has to end first
         run = cache.folder().resolve() / "run"
         with cache.locked(run / "sweep"):
             _sweep(run)
             self.folder = run / f"{self.kind}-{secrets.token_hex(3)}"
             # It begins to watch before there is anything to leave behind.
             self.folder.mkdir(mode=0o700)
-            self._owner = open(self.folder / "owner", "w")      # noqa: SIM115  held for life, see _sweep
+            self._owner = open(self.folder / "owner", "w")  # noqa: SIM115  held for life, see _sweep
             fcntl.flock(self._owner, fcntl.LOCK_EX)
             print(os.getpid(), file=self._owner, flush=True)
         (self.folder / "bury.sh").write_text(self._burial())
-        self._undertaker = subprocess.Popen(["sh", "-c", UNDERTAKER, "sh", str(self.folder)], cwd=self.folder,
-                                            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                            start_new_session=True)
+        self._undertaker = subprocess.Popen(
+            ["sh", "-c", UNDERTAKER, "sh", str(self.folder)],
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             self._open()
         except BaseException:
@@ -103,8 +110,10 @@ class Stack(ABC):
     def __repr__(self) -> str:
         if not self.is_open:
             return "PostgreSQL and PgBouncer: closed"
-        return (f"PostgreSQL {self.postgres.version} and PgBouncer {self.pgbouncer.version}, a pair of your own: "
-                f"{self.postgres.status}, {self.pgbouncer.status}")
+        return (
+            f"PostgreSQL {self.postgres.version} and PgBouncer {self.pgbouncer.version}, a pair of your own: "
+            f"{self.postgres.status}, {self.pgbouncer.status}"
+        )
 
     def __enter__(self) -> Self:
         return self

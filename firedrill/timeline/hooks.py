@@ -22,9 +22,11 @@ class _Watch:
 
     def __init__(self, pool: Pool) -> None:
         self.recording = Recording()
-        self.numbers: dict[Any, int] = {}                                       # by connection, once it was borrowed
-        self.seen: dict[Any, float] = {one._con: 0.0 for one in pool._holders if one.is_connected()}   # since when open
-        self.held: dict[Any, Borrow] = {}                                       # by holder
+        self.numbers: dict[Any, int] = {}  # by connection, once it was borrowed
+        self.seen: dict[Any, float] = {
+            one._con: 0.0 for one in pool._holders if one.is_connected()
+        }  # since when open
+        self.held: dict[Any, Borrow] = {}  # by holder
 
     def opened(self, holder: Any) -> None:
         self.seen[holder._con] = self.recording.now()
@@ -66,8 +68,12 @@ def record(pool: Pool) -> Iterator[Recording]:
 
 
 def _listen() -> None:
-    for owner, replacement in ((Pool, _acquire), (PoolConnectionHolder, connect), (PoolConnectionHolder, _release),
-                               (PoolConnectionHolder, _release_on_close)):
+    for owner, replacement in (
+        (Pool, _acquire),
+        (PoolConnectionHolder, connect),
+        (PoolConnectionHolder, _release),
+        (PoolConnectionHolder, _release_on_close),
+    ):
         name = replacement.__name__
         if (owner, name) not in _originals:
             _originals[owner, name] = original = getattr(owner, name)

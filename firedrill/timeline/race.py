@@ -19,19 +19,23 @@ from ..pictures import show
 from ..views import Table
 
 METHODS = ("execute", "fetch", "fetchrow", "fetchval")
-LONGEST = 60                    # letters of a statement or an answer in the table
+LONGEST = 60  # letters of a statement or an answer in the table
 
 
 @dataclass
 class Step:
     """One statement, in one line, with its arguments in place."""
 
-    number: int                 # in the order of sending, from 1
+    number: int  # in the order of sending, from 1
     who: str
     statement: str
-    answer: str = ""            # the command's tag, the value, the rows or the error's class; "" while there is none
+    answer: str = (
+        ""  # the command's tag, the value, the rows or the error's class; "" while there is none
+    )
     failed: bool = False
-    after: int | None = None    # the step that was sent last when the answer came: its own, or the one that it waited for
+    after: int | None = (
+        None  # the step that was sent last when the answer came: its own, or the one that it waited for
+    )
 
     @property
     def waited(self) -> bool:
@@ -49,12 +53,20 @@ class Race:
     def draw(self) -> None:
         """Display the picture; its words are the table."""
         from .race_picture import draw
+
         show(draw(self), repr(self))
 
     def __repr__(self) -> str:
-        return repr(Table(["step", "who", "statement", "answer"],
-                          [(step.number, step.who, _cut(step.statement), _cut(_words(step))) for step in self.steps],
-                          empty="nobody sent a statement"))
+        return repr(
+            Table(
+                ["step", "who", "statement", "answer"],
+                [
+                    (step.number, step.who, _cut(step.statement), _cut(_words(step)))
+                    for step in self.steps
+                ],
+                empty="nobody sent a statement",
+            )
+        )
 
 
 _races: dict[Connection, tuple[Race, str]] = {}
@@ -69,8 +81,10 @@ def race(**connections: Connection) -> Iterator[Race]:
     Raises `TypeError` for a connection of a pool, which has other methods, and `ValueError` for one that is recorded already.
     """
     for name, connection in connections.items():
-        if Connection not in type(connection).__mro__:      # a pool's proxy is one for isinstance()
-            raise TypeError(f"{name} is a {type(connection).__name__}. A race is between connections of asyncpg.connect().")
+        if Connection not in type(connection).__mro__:  # a pool's proxy is one for isinstance()
+            raise TypeError(
+                f"{name} is a {type(connection).__name__}. A race is between connections of asyncpg.connect()."
+            )
         if connection in _races:
             raise ValueError(f"{name} is being recorded already: end that recording first.")
     recorded = Race(tuple(connections))
@@ -100,7 +114,9 @@ def _listening(method: str, original: Callable[..., Any]) -> Callable[..., Any]:
             answer = await original(connection, query, *args, **options)
         except BaseException as error:
             step.failed = True
-            step.answer = " ".join(filter(None, (getattr(error, "sqlstate", None), type(error).__name__)))
+            step.answer = " ".join(
+                filter(None, (getattr(error, "sqlstate", None), type(error).__name__))
+            )
             raise
         else:
             step.answer = answer if method == "execute" else _short(answer)
@@ -134,4 +150,4 @@ def _words(step: Step) -> str:
 
 
 def _cut(text: str, width: int = LONGEST) -> str:
-    return text if len(text) <= width else text[:width - 1] + "…"
+    return text if len(text) <= width else text[: width - 1] + "…"

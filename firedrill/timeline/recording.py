@@ -14,8 +14,12 @@ import asyncpg
 from ..pictures import show
 from ..views import Table
 
-ROWS = 16                                           # that a table has at most; of more borrows it gives the counts
-HIDDEN = (str(Path(asyncpg.__file__).parent), str(Path(__file__).parent), str(Path(asyncio.__file__).parent))
+ROWS = 16  # that a table has at most; of more borrows it gives the counts
+HIDDEN = (
+    str(Path(asyncpg.__file__).parent),
+    str(Path(__file__).parent),
+    str(Path(asyncio.__file__).parent),
+)
 
 
 @dataclass
@@ -23,13 +27,13 @@ class Borrow:
     """One `acquire()`, also the hidden one of `pool.fetch()`. Times in seconds since the recording began."""
 
     who: str
-    where: str                                      # the function that asked
+    where: str  # the function that asked
     asked: float
-    waited: bool                                    # no connection was free, and none could be opened
+    waited: bool  # no connection was free, and none could be opened
     got: float | None = None
     connection: int | None = None
     returned: float | None = None
-    gave_up: float | None = None                    # a timeout, a cancellation, or an error at connecting
+    gave_up: float | None = None  # a timeout, a cancellation, or an error at connecting
 
 
 @dataclass(eq=False)
@@ -54,12 +58,15 @@ class Recording:
     @property
     def longest_wait(self) -> float:
         """Seconds from asking until a connection came, the asker gave up, or the recording ended."""
-        return max(((one.got or one.gave_up or self.now()) - one.asked for one in self.borrows), default=0.0)
+        return max(
+            ((one.got or one.gave_up or self.now()) - one.asked for one in self.borrows),
+            default=0.0,
+        )
 
     def ask(self, waits: bool) -> Borrow:
         task = asyncio.current_task()
         given = task.get_name() if task else "no task"
-        if re.fullmatch(r"Task-\d+", given):        # counted by asyncio, differently in each run
+        if re.fullmatch(r"Task-\d+", given):  # counted by asyncio, differently in each run
             given = self._names.setdefault(given, f"task {len(self._names) + 1}")
         self.borrows.append(Borrow(given, _asking_function(), self.now(), waits))
         return self.borrows[-1]
@@ -67,19 +74,37 @@ class Recording:
     def draw(self) -> None:
         """Display the picture; its words are the table."""
         from .picture import draw
+
         show(draw(self), repr(self))
 
     def __repr__(self) -> str:
         if len(self.borrows) > ROWS:
             given_up = sum(one.gave_up is not None for one in self.borrows)
-            return (f"{len(self.borrows)} borrows of {len({one.connection for one in self.borrows} - {None})} connections: "
-                    f"{sum(one.waited for one in self.borrows)} had to wait, {given_up} got none, "
-                    f"{len(self.never_returned)} never came back")
-        return repr(Table(["who", "asks in", "has to wait", "connection", "gives it back"],
-                          [(one.who, one.where, "yes" if one.waited else "no",
-                            f"{one.connection}" if one.connection else "gives up" if one.gave_up else "waits still",
-                            "" if one.got is None else "yes" if one.returned else "no") for one in self.borrows],
-                          empty="nobody asked for a connection"))
+            return (
+                f"{len(self.borrows)} borrows of {len({one.connection for one in self.borrows} - {None})} connections: "
+                f"{sum(one.waited for one in self.borrows)} had to wait, {given_up} got none, "
+                f"{len(self.never_returned)} never came back"
+            )
+        return repr(
+            Table(
+                ["who", "asks in", "has to wait", "connection", "gives it back"],
+                [
+                    (
+                        one.who,
+                        one.where,
+                        "yes" if one.waited else "no",
+                        f"{one.connection}"
+                        if one.connection
+                        else "gives up"
+                        if one.gave_up
+                        else "waits still",
+                        "" if one.got is None else "yes" if one.returned else "no",
+                    )
+                    for one in self.borrows
+                ],
+                empty="nobody asked for a connection",
+            )
+        )
 
 
 def _asking_function() -> str:

@@ -1,11 +1,11 @@
 """A recording proxy for the PostgreSQL protocol: who says what to whom, on both sides of PgBouncer. And faults of the network.
 
-    with wire.tap(stack) as tap:
-        conn = await asyncpg.connect(tap.dsn("transaction"), server_settings={"application_name": "A"})
-        tap.clear()
-        await conn.fetchval("select 1")
-        tap.draw()
-        with tap.stalled(): ...
+with wire.tap(stack) as tap:
+    conn = await asyncpg.connect(tap.dsn("transaction"), server_settings={"application_name": "A"})
+    tap.clear()
+    await conn.fetchval("select 1")
+    tap.draw()
+    with tap.stalled(): ...
 """
 
 from __future__ import annotations

@@ -4,25 +4,67 @@ from __future__ import annotations
 
 import struct
 
-FRONTEND = {ord(letter): name for letter, name in {
-    "B": "Bind", "C": "Close", "d": "CopyData", "c": "CopyDone", "f": "CopyFail", "D": "Describe", "E": "Execute",
-    "H": "Flush", "F": "FunctionCall", "P": "Parse", "Q": "Query", "S": "Sync", "X": "Terminate"}.items()}
-BACKEND = {ord(letter): name for letter, name in {
-    "K": "BackendKeyData", "2": "BindComplete", "3": "CloseComplete", "C": "CommandComplete", "d": "CopyData",
-    "c": "CopyDone", "G": "CopyInResponse", "H": "CopyOutResponse", "W": "CopyBothResponse", "D": "DataRow",
-    "I": "EmptyQueryResponse", "E": "ErrorResponse", "V": "FunctionCallResponse", "v": "NegotiateProtocolVersion",
-    "n": "NoData", "N": "NoticeResponse", "A": "NotificationResponse", "t": "ParameterDescription",
-    "S": "ParameterStatus", "1": "ParseComplete", "s": "PortalSuspended", "Z": "ReadyForQuery",
-    "T": "RowDescription"}.items()}
-AUTHENTICATION = {0: "AuthenticationOk", 3: "AuthenticationCleartextPassword", 5: "AuthenticationMD5Password",
-                  10: "AuthenticationSASL", 11: "AuthenticationSASLContinue", 12: "AuthenticationSASLFinal"}
-WIDTH = 80      # characters of a query or an error: enough for the usual ones, few enough for a line
+FRONTEND = {
+    ord(letter): name
+    for letter, name in {
+        "B": "Bind",
+        "C": "Close",
+        "d": "CopyData",
+        "c": "CopyDone",
+        "f": "CopyFail",
+        "D": "Describe",
+        "E": "Execute",
+        "H": "Flush",
+        "F": "FunctionCall",
+        "P": "Parse",
+        "Q": "Query",
+        "S": "Sync",
+        "X": "Terminate",
+    }.items()
+}
+BACKEND = {
+    ord(letter): name
+    for letter, name in {
+        "K": "BackendKeyData",
+        "2": "BindComplete",
+        "3": "CloseComplete",
+        "C": "CommandComplete",
+        "d": "CopyData",
+        "c": "CopyDone",
+        "G": "CopyInResponse",
+        "H": "CopyOutResponse",
+        "W": "CopyBothResponse",
+        "D": "DataRow",
+        "I": "EmptyQueryResponse",
+        "E": "ErrorResponse",
+        "V": "FunctionCallResponse",
+        "v": "NegotiateProtocolVersion",
+        "n": "NoData",
+        "N": "NoticeResponse",
+        "A": "NotificationResponse",
+        "t": "ParameterDescription",
+        "S": "ParameterStatus",
+        "1": "ParseComplete",
+        "s": "PortalSuspended",
+        "Z": "ReadyForQuery",
+        "T": "RowDescription",
+    }.items()
+}
+AUTHENTICATION = {
+    0: "AuthenticationOk",
+    3: "AuthenticationCleartextPassword",
+    5: "AuthenticationMD5Password",
+    10: "AuthenticationSASL",
+    11: "AuthenticationSASLContinue",
+    12: "AuthenticationSASLFinal",
+}
+WIDTH = 80  # characters of a query or an error: enough for the usual ones, few enough for a line
 
 
 def short(text: str, width: int = WIDTH) -> str:
     """One line of at most `width` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= width else line[:width - 1] + "…"
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def frontend(kind: str, head: bytes) -> tuple[str, str]:
@@ -33,7 +75,11 @@ def frontend(kind: str, head: bytes) -> tuple[str, str]:
             return name, short(query)
         case "Bind":
             portal, statement = _strings(head, 2)
-            arguments = [f"${number} = {value}" for number, value in enumerate(_arguments(head), 1) if value is not None]
+            arguments = [
+                f"${number} = {value}"
+                for number, value in enumerate(_arguments(head), 1)
+                if value is not None
+            ]
             return statement, short(", ".join([f"portal {portal}"] * bool(portal) + arguments))
         case "Describe" | "Close":
             return _strings(head[1:], 1)[0], "portal" if head[:1] == b"P" and len(head) > 2 else ""
@@ -78,18 +124,18 @@ def row(head: bytes) -> str:
 
 
 def _arguments(head: bytes) -> list[str | None]:
-    formats = head[head.find(b"\0", head.find(b"\0") + 1) + 1:]
+    formats = head[head.find(b"\0", head.find(b"\0") + 1) + 1 :]
     return _values(formats, 2 + 2 * int.from_bytes(formats[:2], "big") + 2)
 
 
 def _values(body: bytes, at: int) -> list[str | None]:
     """Values with their lengths before them, from `at` on, as far as they are there."""
     values: list[str | None] = []
-    count = int.from_bytes(body[at - 2:at], "big")
+    count = int.from_bytes(body[at - 2 : at], "big")
     while len(values) < count and at + 4 <= len(body):
         (size,) = struct.unpack_from("!i", body, at)
         at += 4
-        values.append("null" if size < 0 else _value(body[at:at + size]))
+        values.append("null" if size < 0 else _value(body[at : at + size]))
         at += max(size, 0)
     return values
 

@@ -17,16 +17,16 @@ Side = Literal["client", "server"]
 class Event:
     """One message, or a run of rows. `side`: which of the two wires, the client's or the one to the server."""
 
-    time: float                 # seconds, monotonic
+    time: float  # seconds, monotonic
     side: Side
     line: Line
     direction: Direction
     message: str
-    name: str                   # of the statement or portal; the transaction status I, T or E of ReadyForQuery
-    text: str                   # query, command tag, SQLSTATE and error
-    size: int                   # bytes
+    name: str  # of the statement or portal; the transaction status I, T or E of ReadyForQuery
+    text: str  # query, command tag, SQLSTATE and error
+    size: int  # bytes
     count: int = 1
-    startup: bool = False       # start-up, authentication and settings: not shown unless asked for
+    startup: bool = False  # start-up, authentication and settings: not shown unless asked for
 
     @property
     def connection(self) -> str:

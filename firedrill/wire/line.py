@@ -16,8 +16,8 @@ from .messages import Conversation, Direction, Message
 if TYPE_CHECKING:
     from .recording import Recording
 
-ROWS = {"DataRow", "CopyData"}                  # one event for all that follow each other
-OPAQUE = {"TLS", "GSS", "garbage"}              # one event until the other side speaks
+ROWS = {"DataRow", "CopyData"}  # one event for all that follow each other
+OPAQUE = {"TLS", "GSS", "garbage"}  # one event until the other side speaks
 ENDS_FLIGHT = {"Sync", "Flush", "Query", "FunctionCall"}
 ENDS = {"FIN", "RST", "refused"}
 UNASKED = {"NoticeResponse", "NotificationResponse", "ParameterStatus"} | ENDS
@@ -32,7 +32,7 @@ class Line:
 
     recording: Recording
     side: Side
-    number: int                     # of the connection, in the order in which they were opened
+    number: int  # of the connection, in the order in which they were opened
     fixed_front: str
     fixed_back: str
     application: str = ""
@@ -42,11 +42,15 @@ class Line:
     _front: str = ""
     _back: str = ""
     _conversation: Conversation = field(default_factory=Conversation)
-    _ready: bool = False            # the start-up is over
-    _waits: bool = False            # for the answer to a flight
-    _own: deque[bool] = field(default_factory=deque)    # for each ReadyForQuery to come: is it to PgBouncer's own query?
+    _ready: bool = False  # the start-up is over
+    _waits: bool = False  # for the answer to a flight
+    _own: deque[bool] = field(
+        default_factory=deque
+    )  # for each ReadyForQuery to come: is it to PgBouncer's own query?
     _key: bytes = b""
-    _ended: bool = True             # nothing has been said, or the end is settled: who closes first is of no interest
+    _ended: bool = (
+        True  # nothing has been said, or the end is settled: who closes first is of no interest
+    )
 
     @property
     def front(self) -> str:
@@ -103,10 +107,17 @@ class Line:
             last.size += message.size
             last.count += kind in ROWS
             return
-        text = (f"on a connection of its own, for {self._cancels(message.head)}" if kind == "CancelRequest" else
-                row(message.head) if kind == "DataRow" else message.text)
+        text = (
+            f"on a connection of its own, for {self._cancels(message.head)}"
+            if kind == "CancelRequest"
+            else row(message.head)
+            if kind == "DataRow"
+            else message.text
+        )
         startup = self._notice(direction, message)
-        event = Event(now, self.side, self, direction, kind, message.name, text, message.size, startup=startup)
+        event = Event(
+            now, self.side, self, direction, kind, message.name, text, message.size, startup=startup
+        )
         self.recording.keep(event)
         self.last[direction] = self.latest = event
 
@@ -114,18 +125,23 @@ class Line:
         """Keep up with the connection's state. Returns whether the message belongs to its start-up or settings."""
         kind, ready = message.kind, self._ready
         if kind not in ENDS:
-            self._ended = (kind in ("Terminate", "CancelRequest", "TLS", "GSS")
-                           or (kind == "ErrorResponse" and is_fatal(message.head)))
+            self._ended = kind in ("Terminate", "CancelRequest", "TLS", "GSS") or (
+                kind == "ErrorResponse" and is_fatal(message.head)
+            )
         if direction == "frontend":
             if kind == "StartupMessage":
                 self.application = settings(message.head).get("application_name", "")
-                _ = self.front      # numbers go by the order of appearance
+                _ = self.front  # numbers go by the order of appearance
                 self.on_name()
             if kind in ENDS_FLIGHT:
                 self._waits = True
             if kind in ("Query", "Sync", "FunctionCall"):
-                own = (self.side == "server" and kind == "Query" and OWN_SET.fullmatch(message.head) is not None
-                       and message.text not in self.recording.queries)
+                own = (
+                    self.side == "server"
+                    and kind == "Query"
+                    and OWN_SET.fullmatch(message.head) is not None
+                    and message.text not in self.recording.queries
+                )
                 self._own.append(own)
                 if self.side == "client" and kind == "Query":
                     self.recording.queries.append(message.text)
@@ -135,7 +151,9 @@ class Line:
             self._key = message.head
             self.recording.keys[self.side, self._key] = self
             if not self.fixed_back:
-                self._back = f"backend {self.recording.letter(int.from_bytes(message.head[:4], 'big'))}"
+                self._back = (
+                    f"backend {self.recording.letter(int.from_bytes(message.head[:4], 'big'))}"
+                )
                 self.on_name()
         if self._waits and kind not in UNASKED:
             self._waits = False

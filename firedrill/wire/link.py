@@ -32,10 +32,10 @@ class End(asyncio.Protocol):
         self.link, self.direction = link, direction
         self.loop = asyncio.get_running_loop()
         self.is_open = False
-        self.is_read = False        # asyncio has begun to read it
-        self.at_end = False         # it will send no more
+        self.is_read = False  # asyncio has begun to read it
+        self.at_end = False  # it will send no more
         self._holds: set[str] = set()
-        self._queue: deque[tuple[float, bytes]] = deque()      # due times; b"" is the end
+        self._queue: deque[tuple[float, bytes]] = deque()  # due times; b"" is the end
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -45,7 +45,7 @@ class End(asyncio.Protocol):
         if self.direction == "frontend":
             self.link.accepted()
         elif self.link.is_cut or not self.peer.is_open:
-            self.transport.abort()      # ended while this connection was under way
+            self.transport.abort()  # ended while this connection was under way
         # Python 3.11.2, Debian 12's, begins to read after this method, even if the transport was paused in it.
         self.loop.call_soon(self._begin)
 
@@ -67,7 +67,7 @@ class End(asyncio.Protocol):
             self.link.line.ended(self.direction, "FIN")
             self._forward(b"")
         self.link.close_if_over()
-        return True         # the other direction may still have something to say
+        return True  # the other direction may still have something to say
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open, self.at_end = False, True
@@ -97,14 +97,18 @@ class End(asyncio.Protocol):
     def end(self) -> None:
         """Say, after all that was written, that no more will come: FIN."""
         if self.is_open and not self.transport.is_closing() and self.transport.can_write_eof():
-            with contextlib.suppress(OSError):      # it has left with a reset, which the transport is about to notice
+            with contextlib.suppress(
+                OSError
+            ):  # it has left with a reset, which the transport is about to notice
                 self.transport.write_eof()
 
     def reset(self) -> None:
         """RST: to close a socket with a linger time of 0 throws away what is under way."""
         self._queue.clear()
         if self.is_open:
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
             self.transport.abort()
 
     def drain(self) -> None:
@@ -159,7 +163,7 @@ class Link:
         self.client, self.server = End(self, "frontend"), End(self, "backend")
         self.client.peer, self.server.peer = self.server, self.client
         self.ends = (self.client, self.server)
-        self.delay = 0.0        # seconds, each way
+        self.delay = 0.0  # seconds, each way
         self.is_held = self.is_cut = False
         line.on_name = lambda: proxy.apply_faults(self)
 
@@ -174,7 +178,7 @@ class Link:
             await self.client.loop.create_connection(lambda: self.server, *self.proxy.upstream)
         except OSError:
             self.line.refused()
-            self.client.reset()         # a refusal would be too late: the client's connection has been accepted
+            self.client.reset()  # a refusal would be too late: the client's connection has been accepted
         else:
             self.client.release("connecting")
 
@@ -203,6 +207,6 @@ class Link:
         if all(end.at_end and (end.is_empty or not end.peer.is_open) for end in self.ends):
             for end in self.ends:
                 if end.is_open:
-                    end.transport.close()       # after what is written
+                    end.transport.close()  # after what is written
         if not any(end.is_open for end in self.ends):
             self.proxy.forget(self)

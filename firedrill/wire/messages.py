@@ -11,24 +11,24 @@ from typing import Literal, NamedTuple
 
 from .bodies import BACKEND, FRONTEND, authentication, backend, frontend, settings
 
-Direction = Literal["frontend", "backend"]      # who sends, in the protocol's own words
+Direction = Literal["frontend", "backend"]  # who sends, in the protocol's own words
 
 # Of a longer body only the beginning is looked at, so a row of 20 MB costs no memory.
 # Statement names and the fields of an error that count stand at the beginning.
 HEAD = 1024
-LONGEST = 1 << 30               # what the server takes, PQ_LARGE_MESSAGE_LIMIT; more is no length but garbage
-LONGEST_STARTUP = 10_000        # MAX_STARTUP_PACKET_LENGTH
+LONGEST = 1 << 30  # what the server takes, PQ_LARGE_MESSAGE_LIMIT; more is no length but garbage
+LONGEST_STARTUP = 10_000  # MAX_STARTUP_PACKET_LENGTH
 SSL, GSS, CANCEL = 80877103, 80877104, 80877102
-TLS_HANDSHAKE = 0x16            # first byte of every TLS connection, and of no start-up packet
+TLS_HANDSHAKE = 0x16  # first byte of every TLS connection, and of no start-up packet
 TYPED, LENGTH_AND_CODE = struct.Struct("!BI"), struct.Struct("!II")
 
 
 class Message(NamedTuple):
-    kind: str               # "Parse"
-    name: str = ""          # of the statement or portal; the transaction status of ReadyForQuery
-    text: str = ""          # query, command tag, error: shortened
-    size: int = 0           # bytes on the wire
-    head: bytes = b""       # the beginning of the body
+    kind: str  # "Parse"
+    name: str = ""  # of the statement or portal; the transaction status of ReadyForQuery
+    text: str = ""  # query, command tag, error: shortened
+    size: int = 0  # bytes on the wire
+    head: bytes = b""  # the beginning of the body
 
 
 class Conversation:
@@ -42,8 +42,8 @@ class Conversation:
         self._rest: dict[Direction, bytes] = {"frontend": b"", "backend": b""}
         self._skip: dict[Direction, int] = {"frontend": 0, "backend": 0}
         self._opaque: dict[Direction, str] = {}
-        self._starting = True           # the client's first packets have no type
-        self._encryption_asked = 0      # requests whose answer, one byte, is still to come
+        self._starting = True  # the client's first packets have no type
+        self._encryption_asked = 0  # requests whose answer, one byte, is still to come
         self._authentication = ""
 
     def feed(self, direction: Direction, data: bytes) -> Iterator[Message]:
@@ -56,9 +56,13 @@ class Conversation:
             return
         data, at = self._rest[direction] + data, 0
         while direction not in self._opaque:
-            found = (self._start(data, at) if direction == "frontend" and self._starting else
-                     self._answer(data, at) if direction == "backend" and self._encryption_asked else
-                     self._typed(direction, data, at))
+            found = (
+                self._start(data, at)
+                if direction == "frontend" and self._starting
+                else self._answer(data, at)
+                if direction == "backend" and self._encryption_asked
+                else self._typed(direction, data, at)
+            )
             if found is None:
                 break
             if found.kind:
@@ -84,24 +88,36 @@ class Conversation:
             return self._is_opaque(direction, "garbage")
         if len(data) < at + 1 + min(size, HEAD):
             return None
-        head = data[at + TYPED.size:at + 1 + min(size, HEAD)]
+        head = data[at + TYPED.size : at + 1 + min(size, HEAD)]
         if direction == "backend":
-            if letter == 0x52:      # R
+            if letter == 0x52:  # R
                 self._authentication = authentication(head)
                 return Message(self._authentication, size=size + 1)
             kind = BACKEND.get(letter)
-            return Message(kind, *backend(kind, head), size + 1, head) if kind else _unknown(letter, size + 1)
-        if letter == 0x70:          # p: its meaning depends on what the server asked for. Its body is a secret
-            kind = {"AuthenticationSASL": "SASLInitialResponse",
-                    "AuthenticationSASLContinue": "SASLResponse"}.get(self._authentication, "PasswordMessage")
+            return (
+                Message(kind, *backend(kind, head), size + 1, head)
+                if kind
+                else _unknown(letter, size + 1)
+            )
+        if (
+            letter == 0x70
+        ):  # p: its meaning depends on what the server asked for. Its body is a secret
+            kind = {
+                "AuthenticationSASL": "SASLInitialResponse",
+                "AuthenticationSASLContinue": "SASLResponse",
+            }.get(self._authentication, "PasswordMessage")
             return Message(kind, size=size + 1)
         kind = FRONTEND.get(letter)
-        return Message(kind, *frontend(kind, head), size + 1, head) if kind else _unknown(letter, size + 1)
+        return (
+            Message(kind, *frontend(kind, head), size + 1, head)
+            if kind
+            else _unknown(letter, size + 1)
+        )
 
     def _start(self, data: bytes, at: int) -> Message | None:
         """A packet without a type. There may be several: requests for encryption come before the start-up message."""
-        if data[at:at + 1] == bytes([TLS_HANDSHAKE]):
-            if not self._encryption_asked:      # sslnegotiation=direct
+        if data[at : at + 1] == bytes([TLS_HANDSHAKE]):
+            if not self._encryption_asked:  # sslnegotiation=direct
                 self._opaque.setdefault("backend", "TLS")
             return self._is_opaque("frontend", "TLS")
         if len(data) - at < LENGTH_AND_CODE.size:
@@ -111,7 +127,7 @@ class Conversation:
             return self._is_opaque("frontend", "garbage")
         if len(data) - at < size:
             return None
-        body = data[at + 8:at + size]
+        body = data[at + 8 : at + size]
         if code in (SSL, GSS):
             self._encryption_asked += 1
             return Message("SSLRequest" if code == SSL else "GSSENCRequest", size=size)
@@ -123,13 +139,15 @@ class Conversation:
 
     def _answer(self, data: bytes, at: int) -> Message | None:
         """To a request for encryption: S or G, yes; N, no. A server may also send an error, a message as usual."""
-        letter = data[at:at + 1]
+        letter = data[at : at + 1]
         if not letter:
             return None
         self._encryption_asked -= 1
         if letter in (b"S", b"G"):
             self._opaque["backend"] = "TLS" if letter == b"S" else "GSS"
-            if letter == b"G":      # a client of TLS shows by itself that it has begun, see TLS_HANDSHAKE
+            if (
+                letter == b"G"
+            ):  # a client of TLS shows by itself that it has begun, see TLS_HANDSHAKE
                 self._opaque["frontend"] = "GSS"
         elif letter != b"N":
             return Message("")
@@ -141,5 +159,5 @@ class Conversation:
 
 
 def _unknown(letter: int, size: int) -> Message:
-    shown = repr(chr(letter)) if 0x20 < letter < 0x7f else f"{letter:#04x}"
+    shown = repr(chr(letter)) if 0x20 < letter < 0x7F else f"{letter:#04x}"
     return Message(f"unknown {shown}", text=f"{size} bytes", size=size)

@@ -13,7 +13,12 @@ class Proxy:
     """Listens on a free port and connects each client to `upstream`. `apply_faults` is called for each link that is new or
     has got a name."""
 
-    def __init__(self, line: Callable[[], Line], upstream: tuple[str, int], apply_faults: Callable[[Link], None]) -> None:
+    def __init__(
+        self,
+        line: Callable[[], Line],
+        upstream: tuple[str, int],
+        apply_faults: Callable[[Link], None],
+    ) -> None:
         self.links: set[Link] = set()
         self.upstream, self.apply_faults = upstream, apply_faults
         self._line = line
@@ -21,7 +26,9 @@ class Proxy:
 
     async def listen(self, host: str) -> int:
         """Returns the port. Raises OSError when `host` is no address of this machine."""
-        self._server = await asyncio.get_running_loop().create_server(self._accept, host, 0, backlog=512)
+        self._server = await asyncio.get_running_loop().create_server(
+            self._accept, host, 0, backlog=512
+        )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .event import Event, Side
 from .line import Line
 
-KEPT = 10_000                                   # events: some MB
+KEPT = 10_000  # events: some MB
 
 
 class Recording:
@@ -17,12 +17,14 @@ class Recording:
 
     def __init__(self, letter: Callable[[int], str]) -> None:
         self.events: deque[Event] = deque(maxlen=KEPT)
-        self.forgotten = 0                      # events that had to make room
-        self.trips: Counter[tuple[str, str]] = Counter()    # round trips by label and application
+        self.forgotten = 0  # events that had to make room
+        self.trips: Counter[tuple[str, str]] = Counter()  # round trips by label and application
         self.letter = letter
         self.lines: set[Line] = set()
-        self.keys: dict[tuple[Side, bytes], Line] = {}      # who may be cancelled with which key
-        self.queries: deque[str] = deque(maxlen=100)        # the clients', to be told from PgBouncer's own
+        self.keys: dict[tuple[Side, bytes], Line] = {}  # who may be cancelled with which key
+        self.queries: deque[str] = deque(
+            maxlen=100
+        )  # the clients', to be told from PgBouncer's own
         self._names: Counter[str] = Counter()
         self._numbers = itertools.count(1)
 
@@ -48,4 +50,10 @@ class Recording:
         """A name that no other client has: its application_name, and a number from the second on."""
         self._names[application] += 1
         number = self._names[application]
-        return f"client {number}" if not application else application if number == 1 else f"{application} {number}"
+        return (
+            f"client {number}"
+            if not application
+            else application
+            if number == 1
+            else f"{application} {number}"
+        )

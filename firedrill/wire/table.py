@@ -13,9 +13,18 @@ from .line import ENDS, OPAQUE, Line
 from .messages import Direction
 
 # Here a flight is over, whether or not the next one follows at once: the sender goes on to wait, or has answered.
-LAST = {"Sync", "Flush", "Query", "FunctionCall", "CopyFail", "ReadyForQuery", "CopyInResponse", "CopyBothResponse"}
+LAST = {
+    "Sync",
+    "Flush",
+    "Query",
+    "FunctionCall",
+    "CopyFail",
+    "ReadyForQuery",
+    "CopyInResponse",
+    "CopyBothResponse",
+}
 NAMED = {"Parse", "Bind", "Describe", "Close", "Execute"}
-DETAIL = 110        # characters: two details of the usual length
+DETAIL = 110  # characters: two details of the usual length
 T = TypeVar("T")
 
 
@@ -39,13 +48,17 @@ class Flight:
 
     @property
     def has_failed(self) -> bool:
-        return any(event.message == "ErrorResponse" or event.message in ENDS for event in self.events)
+        return any(
+            event.message == "ErrorResponse" or event.message in ENDS for event in self.events
+        )
 
     @property
     def messages(self) -> str:
         """Their names; the name of a statement where it is first spoken of."""
         shown, spoken_of = [], None
-        for pattern, times in repeats([(event.message, event.name, event.count) for event in self.events]):
+        for pattern, times in repeats(
+            [(event.message, event.name, event.count) for event in self.events]
+        ):
             words = []
             for message, name, count in pattern:
                 word = message
@@ -68,7 +81,9 @@ class Flight:
         return short(", ".join(_times(pattern, times) for pattern, times in repeats(parts)), DETAIL)
 
 
-def flights(events: Iterable[Event], startup: bool = False, hide: Collection[str] = ()) -> list[Flight]:
+def flights(
+    events: Iterable[Event], startup: bool = False, hide: Collection[str] = ()
+) -> list[Flight]:
     """In the order of their first messages. `hide`: names of messages to leave out."""
     found: list[Flight] = []
     under_way: dict[tuple[Line, Direction], Flight] = {}
@@ -92,13 +107,13 @@ def repeats(items: list[T]) -> list[tuple[list[T], int]]:
     found, at = [], 0
     while at < len(items):
         for period in (1, 2, 3):
-            pattern, times = items[at:at + period], 1
-            while items[at + times * period:at + (times + 1) * period] == pattern:
+            pattern, times = items[at : at + period], 1
+            while items[at + times * period : at + (times + 1) * period] == pattern:
                 times += 1
             if times > 1:
                 break
         else:
-            pattern = items[at:at + 1]
+            pattern = items[at : at + 1]
         found.append((pattern, times))
         at += times * len(pattern)
     return found
@@ -110,8 +125,10 @@ def _times(words: list[str], times: int) -> str:
 
 
 def table(shown: list[Flight], forgotten: int = 0) -> Table:
-    rows = [(number, f"{flight.source} → {flight.target}", flight.messages, flight.detail)
-            for number, flight in enumerate(shown, 1)]
+    rows = [
+        (number, f"{flight.source} → {flight.target}", flight.messages, flight.detail)
+        for number, flight in enumerate(shown, 1)
+    ]
     if forgotten:
         rows.insert(0, (0, "", f"… {forgotten} earlier messages were not kept", ""))
     return Table(["nr", "from → to", "message", "detail"], rows, empty="nothing was said")

@@ -26,7 +26,9 @@ T = TypeVar("T")
 class Tap:
     """Listens until it is closed: by its `with` block, by `close()`, with its pair, or with its process."""
 
-    def __init__(self, stack: Stack, before: Literal["pgbouncer", "postgres"] = "pgbouncer") -> None:
+    def __init__(
+        self, stack: Stack, before: Literal["pgbouncer", "postgres"] = "pgbouncer"
+    ) -> None:
         self._stack, self._before = stack, before
         self._entry = stack.pgbouncer if before == "pgbouncer" else stack.postgres
         views.start_letters(stack.postgres)
@@ -35,13 +37,21 @@ class Tap:
         self._stalls: Counter[str | None] = Counter()
         self._routed = False
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="firedrill-wire", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="firedrill-wire", daemon=True
+        )
         self._thread.start()
         record = self._recording.line
-        self._client_side = Proxy(partial(record, "client", back="PgBouncer" if before == "pgbouncer" else ""),
-                                  (self._entry.host, self._entry.port), self._apply_faults)
-        self._server_side = Proxy(partial(record, "server", front="PgBouncer"),
-                                  (stack.postgres.host, stack.postgres.port), self._apply_faults)
+        self._client_side = Proxy(
+            partial(record, "client", back="PgBouncer" if before == "pgbouncer" else ""),
+            (self._entry.host, self._entry.port),
+            self._apply_faults,
+        )
+        self._server_side = Proxy(
+            partial(record, "server", front="PgBouncer"),
+            (stack.postgres.host, stack.postgres.port),
+            self._apply_faults,
+        )
         stack.before_close.append(self._end)
         try:
             self.port = self._run(self._client_side.listen("127.0.0.1"))
@@ -54,7 +64,9 @@ class Tap:
     def dsn(self, database: str | None = None, *, user: str = ROLE) -> str:
         """As the server's own `dsn()`, through the wire."""
         server = self._entry
-        return server.dsn(database, user=user).replace(f"@{server.host}:{server.port}/", f"@127.0.0.1:{self.port}/")
+        return server.dsn(database, user=user).replace(
+            f"@{server.host}:{server.port}/", f"@127.0.0.1:{self.port}/"
+        )
 
     @property
     def events(self) -> deque[Event]:
@@ -69,9 +81,12 @@ class Tap:
         client's settings, are left out unless `startup`; and the messages named in `hide`."""
         return table(self._flights(startup, hide), self._recording.forgotten)
 
-    def draw(self, *, startup: bool = False, hide: Collection[str] = (), mark: Collection[int] = ()) -> None:
+    def draw(
+        self, *, startup: bool = False, hide: Collection[str] = (), mark: Collection[int] = ()
+    ) -> None:
         """Show the same as a picture, whose text form is the table. The arrows with the numbers in `mark` are red and bold."""
         from .picture import draw  # which imports matplotlib
+
         shown = self._flights(startup, hide)
         pictures.show(draw(shown, mark), repr(table(shown, self._recording.forgotten)))
 
@@ -141,15 +156,19 @@ class Tap:
                 self._stack.route((reached_as, port))
                 return
             self._run(self._server_side.close())
-            tried.append(f"{listen}: PgBouncer does not reach it as {reached_as}. Does a firewall of this machine forbid it?")
-        raise Unavailable("PgBouncer cannot be pointed to the recording proxy:\n" + "\n".join(tried))
+            tried.append(
+                f"{listen}: PgBouncer does not reach it as {reached_as}. Does a firewall of this machine forbid it?"
+            )
+        raise Unavailable(
+            "PgBouncer cannot be pointed to the recording proxy:\n" + "\n".join(tried)
+        )
 
     def _end(self) -> None:
         """Close all sockets and end the thread. May be repeated."""
         if self._thread.is_alive():
             for proxy in (self._client_side, self._server_side):
                 self._run(proxy.close())
-            self._run(asyncio.sleep(0))         # the transports close in the loop's next round
+            self._run(asyncio.sleep(0))  # the transports close in the loop's next round
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -161,8 +180,10 @@ class Tap:
 
     def _ask(self, function: Callable[[], T]) -> T:
         """Call it in the proxies' thread, after what that has to record already."""
+
         async def call() -> T:
             return function()
+
         return self._run(call()) if self._thread.is_alive() else function()
 
     def _flights(self, startup: bool, hide: Collection[str]) -> list[Flight]:
@@ -177,6 +198,7 @@ class Tap:
             for link in self._links:
                 if _is_meant(link, client):
                     fault(link)
+
         self._ask(strike)
 
     def _apply_all(self) -> None:
@@ -184,7 +206,10 @@ class Tap:
             self._apply_faults(link)
 
     def _apply_faults(self, link: Link) -> None:
-        link.delay = max((seconds for client, seconds in self._delays.items() if _is_meant(link, client)), default=0.0)
+        link.delay = max(
+            (seconds for client, seconds in self._delays.items() if _is_meant(link, client)),
+            default=0.0,
+        )
         is_held = any(times and _is_meant(link, client) for client, times in self._stalls.items())
         if is_held != link.is_held:
             link.hold(is_held)

@@ -15,7 +15,11 @@ import pytest
 from firedrill import notebooks
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(path for folder in ("notebooks", "solutions", "exercises") for path in (ROOT / folder).glob("*.ipynb"))
+FILES = sorted(
+    path
+    for folder in ("notebooks", "solutions", "exercises")
+    for path in (ROOT / folder).glob("*.ipynb")
+)
 COMPARED = [path for path in FILES if path.parent.name != "exercises"]
 # Of the 100 KB that a lesson may weigh, pictures take most.
 HEAVIEST = 150_000
@@ -42,11 +46,17 @@ def test_outputs_are_those_of_one_run_from_top_to_bottom(path: Path) -> None:
             assert output["output_type"] != "error" or "raises-exception" in tags
             assert output.get("name") != "stderr", "".join(output["text"])
             text = json.dumps(output)
-            assert not re.search(r"/home/|/tmp/|/root/|/var/|site-packages|/ipykernel_", text), "a path of somebody's machine"
-            assert "image/svg+xml" not in text, "JupyterLab shows no SVG in a notebook that is not trusted"
+            assert not re.search(r"/home/|/tmp/|/root/|/var/|site-packages|/ipykernel_", text), (
+                "a path of somebody's machine"
+            )
+            assert "image/svg+xml" not in text, (
+                "JupyterLab shows no SVG in a notebook that is not trusted"
+            )
         for picture in notebooks.pictures_of(cell["outputs"]):
             expected = notebooks.drawn_by("".join(cell["source"]), picture)
-            assert picture["metadata"].get("drawn_by") == expected, "the picture of other code, or of other words"
+            assert picture["metadata"].get("drawn_by") == expected, (
+                "the picture of other code, or of other words"
+            )
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -67,7 +77,9 @@ def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not target.startswith("https://"):
             assert not target.startswith(("http:", "/")), target
-            assert (path.parent / unquote(target.partition("#")[0])).exists(), f"{target} does not exist"
+            assert (path.parent / unquote(target.partition("#")[0])).exists(), (
+                f"{target} does not exist"
+            )
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
@@ -80,13 +92,20 @@ def test_links_of_the_readme_lead_somewhere() -> None:
                 assert linked.exists(), f"{document}: {target}"
                 if heading:
                     wanted = unquote(heading).replace("-", " ")
-                    headings = [line.lstrip("# ").strip() for cell in cells(linked, "markdown")
-                                for line in "".join(cell["source"]).splitlines() if line.startswith("#")]
+                    headings = [
+                        line.lstrip("# ").strip()
+                        for cell in cells(linked, "markdown")
+                        for line in "".join(cell["source"]).splitlines()
+                        if line.startswith("#")
+                    ]
                     assert wanted in [one.replace("-", " ") for one in headings], target
 
 
 def test_every_lesson_has_an_exercise_and_a_solution() -> None:
-    lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")} - {"00_start_here.ipynb", "18_game_day.ipynb"}
+    lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")} - {
+        "00_start_here.ipynb",
+        "18_game_day.ipynb",
+    }
     assert lessons == {path.name for path in (ROOT / "exercises").glob("*.ipynb")}
     assert lessons == {path.name for path in (ROOT / "solutions").glob("*.ipynb")}
 
@@ -101,13 +120,26 @@ def test_a_lesson_has_its_parts(path: Path) -> None:
     assert "servers.open_for_notebook()" in "".join(code[0]["source"])
     assert "".join(code[-1]["source"]).rstrip().endswith("stack.close()")
     if path.name != "00_start_here.ipynb":
-        for part in ("### Break it", "### See it", "### Why", "### Fix it", "### Prove it", "### Trap", "### You may have read",
-                     "## Recap"):
+        for part in (
+            "### Break it",
+            "### See it",
+            "### Why",
+            "### Fix it",
+            "### Prove it",
+            "### Trap",
+            "### You may have read",
+            "## Recap",
+        ):
             assert part in text, part
 
 
 def test_exercises_and_the_error_table_are_made_from_their_sources() -> None:
-    done = subprocess.run([sys.executable, "-m", "firedrill.notebooks", "--check"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "firedrill.notebooks", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -126,17 +158,28 @@ def test_an_exercise_tells_nothing_of_the_answer() -> None:
 
 # The maker of exercises
 
+
 def test_a_block_gives_way_to_its_starter() -> None:
-    source = ("async def sell(seat):\n    ### BEGIN SOLUTION\n    async with pool.acquire() as conn:\n        return 2\n"
-              "    ### STARTER (what the exercise gave)\n    # conn = await pool.acquire()\n    #\n    # if seat:\n"
-              "    #     return 1\n    ### END SOLUTION\nprint(1)")
+    source = (
+        "async def sell(seat):\n    ### BEGIN SOLUTION\n    async with pool.acquire() as conn:\n        return 2\n"
+        "    ### STARTER (what the exercise gave)\n    # conn = await pool.acquire()\n    #\n    # if seat:\n"
+        "    #     return 1\n    ### END SOLUTION\nprint(1)"
+    )
     assert notebooks.as_exercise(source) == (
-        "async def sell(seat):\n    conn = await pool.acquire()\n    \n    if seat:\n        return 1\nprint(1)")
-    assert notebooks.as_exercise("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION") == "def f():\n    ..."
+        "async def sell(seat):\n    conn = await pool.acquire()\n    \n    if seat:\n        return 1\nprint(1)"
+    )
+    assert (
+        notebooks.as_exercise(
+            "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION"
+        )
+        == "def f():\n    ..."
+    )
     assert notebooks.as_exercise("x = 1") == "x = 1"
 
 
-@pytest.mark.parametrize("source", ["### BEGIN SOLUTION\nx = 1", "x = 1\n### END SOLUTION", "### STARTER\n# x"])
+@pytest.mark.parametrize(
+    "source", ["### BEGIN SOLUTION\nx = 1", "x = 1\n### END SOLUTION", "### STARTER\n# x"]
+)
 def test_unbalanced_marks_are_refused(source: str) -> None:
     with pytest.raises(ValueError, match="unbalanced"):
         notebooks.as_exercise(source)

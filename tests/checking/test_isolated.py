@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from firedrill.drills.attempt import Outcome
 
 from firedrill.drills import another
-from firedrill.drills.attempt import Outcome
 
 LIMIT = 7
 seen: list[int] = []
@@ -50,6 +50,7 @@ def blocks(_: int) -> None:
 
 async def leaves(_: int) -> None:
     import os
+
     os._exit(1)
 
 
@@ -57,6 +58,7 @@ def called(function: Callable[..., Any], *arguments: int) -> list[Outcome]:
     async def main() -> list[Outcome]:
         async with another.process(function) as there:
             return [await another.run(there, str(argument), limit=0.5) for argument in arguments]
+
     return asyncio.run(main())
 
 
@@ -75,6 +77,7 @@ def test_a_lock_of_this_process_is_another_one_there() -> None:
     async def main() -> object:
         async with another.process(locks) as there, settling:
             return (await another.run(there, "0")).value
+
     assert asyncio.run(main()) is True
 
 

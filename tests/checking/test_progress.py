@@ -37,12 +37,17 @@ def test_hints_come_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> N
     for _ in range(4):
         task.hint()
     task.hint(1)
-    shown = [line.split(".")[0].strip() for line in capsys.readouterr().out.splitlines() if "Hint" in line]
+    shown = [
+        line.split(".")[0].strip()
+        for line in capsys.readouterr().out.splitlines()
+        if "Hint" in line
+    ]
     assert shown == ["Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "Hint 3 of 3", "Hint 1 of 3"]
 
 
-def test_reset_restores_the_exercise_and_keeps_the_learners(own_progress: Path, monkeypatch: pytest.MonkeyPatch,
-                                                            tmp_path: Path) -> None:
+def test_reset_restores_the_exercise_and_keeps_the_learners(
+    own_progress: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "solutions").mkdir()
     (tmp_path / "exercises").mkdir()
     solution = (ROOT / "solutions/01_connecting.ipynb").read_text(encoding="utf-8")

@@ -10,10 +10,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from firedrill.drills.drill import Examination
 
 from firedrill import drills, servers
 from firedrill.drills import attempt
-from firedrill.drills.drill import Examination
 from firedrill.servers import cache
 
 
@@ -32,7 +32,7 @@ async def swallows_cancellation() -> None:
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
-            if asyncio.current_task().cancelling() > 3:     # type: ignore[union-attr]
+            if asyncio.current_task().cancelling() > 3:  # type: ignore[union-attr]
                 raise
 
 
@@ -53,8 +53,11 @@ def waits_and_swallows() -> None:
             continue
 
 
-@pytest.mark.parametrize("code", [waits_for_ever, swallows_cancellation, sleeps, computes, waits_and_swallows],
-                         ids=lambda code: code.__name__)
+@pytest.mark.parametrize(
+    "code",
+    [waits_for_ever, swallows_cancellation, sleeps, computes, waits_and_swallows],
+    ids=lambda code: code.__name__,
+)
 def test_code_that_does_not_end_is_ended(code: Callable[..., Any]) -> None:
     outcome, seconds = examined(code)
     assert outcome.hung
@@ -62,8 +65,16 @@ def test_code_that_does_not_end_is_ended(code: Callable[..., Any]) -> None:
     assert seconds < 5
 
 
-@pytest.mark.parametrize("error", [ValueError("seat 7"), SystemExit(3), asyncio.CancelledError(),
-                                   ExceptionGroup("two", [OSError(1)])], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("seat 7"),
+        SystemExit(3),
+        asyncio.CancelledError(),
+        ExceptionGroup("two", [OSError(1)]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_code_that_raises_is_reported(error: BaseException) -> None:
     def raises() -> None:
         raise error
@@ -120,7 +131,9 @@ async def closes(dsn: str, patience: float) -> Any:
 
 async def drops_the_shop(dsn: str, patience: float) -> Any:
     connection = await asyncpg.connect(dsn)
-    await connection.execute("drop schema public cascade; select pg_terminate_backend(pid) from pg_stat_activity")
+    await connection.execute(
+        "drop schema public cascade; select pg_terminate_backend(pid) from pg_stat_activity"
+    )
     return connection
 
 
@@ -128,18 +141,24 @@ async def returns_nothing(dsn: str, patience: float) -> None:
     return None
 
 
-@pytest.mark.parametrize("code", [floods, closes, drops_the_shop, returns_nothing], ids=lambda code: code.__name__)
+@pytest.mark.parametrize(
+    "code", [floods, closes, drops_the_shop, returns_nothing], ids=lambda code: code.__name__
+)
 def test_code_that_harms_its_servers_fails_and_leaves_none(code: Callable[..., Any]) -> None:
     with servers.open("embedded") as bystander:
         report = asyncio.run(drills.open("01")[2].check(code))
         assert report.status == "failed"
         assert bystander.postgres.answers()
-        mine = [owner for owner in bystander.folder.parent.glob("*/owner") if owner.read_text() == f"{os.getpid()}\n"]
+        mine = [
+            owner
+            for owner in bystander.folder.parent.glob("*/owner")
+            if owner.read_text() == f"{os.getpid()}\n"
+        ]
         assert mine == [bystander.folder / "owner"]
 
 
 def test_what_is_no_function_is_said() -> None:
-    assert "got str" in repr(asyncio.run(drills.open("01")[1].check("postgresql://")))      # type: ignore[arg-type]
+    assert "got str" in repr(asyncio.run(drills.open("01")[1].check("postgresql://")))  # type: ignore[arg-type]
 
 
 def test_a_check_that_names_an_unknown_trap_is_a_mistake() -> None:

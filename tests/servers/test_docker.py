@@ -72,7 +72,7 @@ async def scenarios(stack: Stack) -> AsyncIterator[tuple[str, str]]:
     postgres, pgbouncer = stack.postgres, stack.pgbouncer
 
     def connect(dsn: str, **options: Any) -> Awaitable[Any]:
-        return asyncpg.connect(dsn, timeout=5, **options)       # type: ignore[no-any-return]
+        return asyncpg.connect(dsn, timeout=5, **options)  # type: ignore[no-any-return]
 
     yield "log in", await seen(connect(postgres.dsn()))
     yield "log in as the superuser", await seen(connect(postgres.dsn(user="postgres")))
@@ -84,7 +84,10 @@ async def scenarios(stack: Stack) -> AsyncIterator[tuple[str, str]]:
         yield f"PgBouncer, {mode}", await seen(connect(pgbouncer.dsn(mode)))
     yield "PgBouncer, wrong password", await seen(connect(pgbouncer.dsn(), password="guess"))
     yield "PgBouncer, no such database", await seen(connect(pgbouncer.dsn("encroe")))
-    yield "PgBouncer, unknown setting", await seen(connect(pgbouncer.dsn(), server_settings={"jit": "off"}))
+    yield (
+        "PgBouncer, unknown setting",
+        await seen(connect(pgbouncer.dsn(), server_settings={"jit": "off"})),
+    )
     yield "PgBouncer, console as the application", await seen(connect(pgbouncer.dsn("pgbouncer")))
     yield "PgBouncer, console", await seen(connect(pgbouncer.dsn("pgbouncer", user="postgres")))
     statement = await asyncpg.connect(pgbouncer.dsn("statement"))
@@ -102,8 +105,14 @@ async def scenarios(stack: Stack) -> AsyncIterator[tuple[str, str]]:
         yield f"{how}: afterwards", await seen(connect(postgres.dsn()))
         through = await asyncpg.connect(pgbouncer.dsn("session"))
         with pgbouncer.down(how):
-            yield f"PgBouncer, {how}: idle connection", await seen((await closed(through)).fetchval("select 1"))
-            yield f"PgBouncer, {how}: new connection", (await seen(connect(pgbouncer.dsn()))).partition("(")[0]
+            yield (
+                f"PgBouncer, {how}: idle connection",
+                await seen((await closed(through)).fetchval("select 1")),
+            )
+            yield (
+                f"PgBouncer, {how}: new connection",
+                (await seen(connect(pgbouncer.dsn()))).partition("(")[0],
+            )
         yield f"PgBouncer, {how}: afterwards", await seen(connect(pgbouncer.dsn()))
 
     connection = await asyncpg.connect(postgres.dsn())
@@ -124,19 +133,28 @@ async def scenarios(stack: Stack) -> AsyncIterator[tuple[str, str]]:
     query = await running(stack, victim)
     await admin.execute("select pg_terminate_backend($1)", victim.get_server_pid())
     yield "terminated by the administrator", await seen(query)
-    crowd = [await asyncpg.connect(postgres.dsn()) for _ in range(int(await admin.fetchval("show max_connections")) - 4)]
+    crowd = [
+        await asyncpg.connect(postgres.dsn())
+        for _ in range(int(await admin.fetchval("show max_connections")) - 4)
+    ]
     yield "all connections taken", await seen(connect(postgres.dsn()))
     for one in crowd:
         one.terminate()
 
-    yield "TLS wanted, not offered", (await seen(connect(postgres.dsn(), ssl="require"))).replace(str(postgres.port), "port")
+    yield (
+        "TLS wanted, not offered",
+        (await seen(connect(postgres.dsn(), ssl="require"))).replace(str(postgres.port), "port"),
+    )
     ca = trustme.CA()
     await tls.enable(postgres, ca)
     context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
     yield "TLS", await seen(connect(postgres.dsn(), ssl=context))
     yield "TLS, unknown authority", await seen(connect(postgres.dsn(), ssl=True))
     await tls.require(postgres)
-    yield "TLS required, not used", (await seen(connect(postgres.dsn(), ssl=False))).partition('"')[0]
+    yield (
+        "TLS required, not used",
+        (await seen(connect(postgres.dsn(), ssl=False))).partition('"')[0],
+    )
     yield "PgBouncer, TLS to PostgreSQL", await seen(connect(pgbouncer.dsn("session")))
 
 
@@ -173,7 +191,9 @@ def test_a_container_has_what_it_needs_and_no_more(stack: Stack, name: str) -> N
     assert 0 < host["Memory"] <= 512 << 20
     assert 0 < host["PidsLimit"] <= 200
     assert state["Config"]["Healthcheck"]
-    addresses = {binding["HostIp"] for bindings in host["PortBindings"].values() for binding in bindings}
+    addresses = {
+        binding["HostIp"] for bindings in host["PortBindings"].values() for binding in bindings
+    }
     assert addresses == {"127.0.0.1"}
     assert int(docker.docker("exec", container, "id", "-u")) != 0
     status = docker.docker("exec", container, "cat", "/proc/1/status")
@@ -185,9 +205,21 @@ def test_a_container_has_what_it_needs_and_no_more(stack: Stack, name: str) -> N
 def test_both_services_become_healthy() -> None:
     project = f"firedrill-test-{os.getpid()}"
     try:
-        docker.docker("compose", "--project-name", project, "up", "--detach", "--wait", "--wait-timeout", "60",
-                      FIREDRILL_POSTGRES_PORT="19431", FIREDRILL_PGBOUNCER_PORT="19432")
-        listed = docker.docker("ps", f"--filter=label=com.docker.compose.project={project}", "--format={{.Status}}")
+        docker.docker(
+            "compose",
+            "--project-name",
+            project,
+            "up",
+            "--detach",
+            "--wait",
+            "--wait-timeout",
+            "60",
+            FIREDRILL_POSTGRES_PORT="19431",
+            FIREDRILL_PGBOUNCER_PORT="19432",
+        )
+        listed = docker.docker(
+            "ps", f"--filter=label=com.docker.compose.project={project}", "--format={{.Status}}"
+        )
         assert listed.count("(healthy)") == 2
     finally:
         docker.docker("compose", "--project-name", project, "down", "--volumes", "--timeout", "0")
@@ -195,8 +227,11 @@ def test_both_services_become_healthy() -> None:
 
 def left_of(project: str) -> str:
     label = f"--filter=label=com.docker.compose.project={project}"
-    return (docker.docker("ps", "--all", "--quiet", label) + docker.docker("volume", "ls", "--quiet", label)
-            + docker.docker("network", "ls", "--quiet", label))
+    return (
+        docker.docker("ps", "--all", "--quiet", label)
+        + docker.docker("volume", "ls", "--quiet", label)
+        + docker.docker("network", "ls", "--quiet", label)
+    )
 
 
 @needs_engine
@@ -221,22 +256,34 @@ time.sleep(600)
 
 @needs_engine
 def test_nothing_is_left_of_a_killed_notebook() -> None:
-    process = subprocess.Popen([sys.executable, "-c", NOTEBOOK], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", NOTEBOOK], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stdout
     project, folder = process.stdout.readline().split(maxsplit=1)
     assert left_of(project)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert eventually(lambda: not left_of(project) and not Path(folder.strip()).exists()), left_of(project)
+    assert eventually(lambda: not left_of(project) and not Path(folder.strip()).exists()), left_of(
+        project
+    )
 
 
 @needs_engine
-def test_a_project_that_the_reader_started_is_seen_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_that_the_reader_started_is_seen_and_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("FIREDRILL_SERVERS", raising=False)
     if docker.is_up():
         pytest.skip("the course's own project is up on this machine, and is not ours to end")
     assert servers.choose()[0] == "embedded"
-    docker.docker("compose", "up", "--detach", FIREDRILL_POSTGRES_PORT="19433", FIREDRILL_PGBOUNCER_PORT="19434")
+    docker.docker(
+        "compose",
+        "up",
+        "--detach",
+        FIREDRILL_POSTGRES_PORT="19433",
+        FIREDRILL_PGBOUNCER_PORT="19434",
+    )
     try:
         assert servers.choose() == ("docker", "`docker compose up` is running in this repository")
         with servers.open() as stack:
@@ -264,7 +311,9 @@ def test_an_engine_without_compose_is_told(monkeypatch: pytest.MonkeyPatch, tmp_
     # A client of that name, as old installations have it: everything but compose.
     client = tmp_path / "docker"
     real = subprocess.check_output(["which", "docker"], text=True).strip()
-    client.write_text(f'#!/bin/sh\n[ "$1" = compose ] && exec "{real}" no-such-command\nexec "{real}" "$@"\n')
+    client.write_text(
+        f'#!/bin/sh\n[ "$1" = compose ] && exec "{real}" no-such-command\nexec "{real}" "$@"\n'
+    )
     client.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(Unavailable, match="`docker compose` is missing"):
@@ -277,7 +326,10 @@ def test_files_that_the_containers_may_not_read_are_named() -> None:
     before = path.stat().st_mode
     path.chmod(0o600)
     try:
-        with pytest.raises(Unavailable, match=r"may not read docker/postgres/2_shop\.sql.*\n.*chmod -R o\+rX docker"):
+        with pytest.raises(
+            Unavailable,
+            match=r"may not read docker/postgres/2_shop\.sql.*\n.*chmod -R o\+rX docker",
+        ):
             servers.open("docker")
     finally:
         path.chmod(before)

@@ -37,36 +37,62 @@ def room() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="first start ü ") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
-        assert eventually(lambda: not processes_of(Path(folder)), 30), "copies for the next pairs are still being made"
+        assert eventually(lambda: not processes_of(Path(folder)), 30), (
+            "copies for the next pairs are still being made"
+        )
 
 
-def run(cache_folder: Path | str, code: str = OPEN, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120, env=_environment(
-        cache_folder, environment))
+def run(
+    cache_folder: Path | str, code: str = OPEN, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        env=_environment(cache_folder, environment),
+    )
 
 
 def _environment(cache_folder: Path | str, more: dict[str, str]) -> dict[str, str]:
-    return os.environ | {"FIREDRILL_CACHE": str(cache_folder), "FIREDRILL_SERVERS": "embedded"} | more
+    return (
+        os.environ | {"FIREDRILL_CACHE": str(cache_folder), "FIREDRILL_SERVERS": "embedded"} | more
+    )
 
 
 def message(done: subprocess.CompletedProcess[str]) -> str:
     """What is told below the traceback, which a notebook does not show."""
     assert done.returncode == 1, done
-    lines = done.stderr[done.stderr.rindex("firedrill.servers.errors."):].splitlines()
+    lines = done.stderr[done.stderr.rindex("firedrill.servers.errors.") :].splitlines()
     assert len(lines) <= 7, "a few lines"
     return "\n".join(lines)
 
 
 def test_killed_while_unpacking_it_is_mended_by_two_notebooks_at_once(room: Path) -> None:
-    first = subprocess.Popen([sys.executable, "-c", OPEN], cwd=ROOT, env=_environment(room, {}), start_new_session=True,
-                             stdout=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        [sys.executable, "-c", OPEN],
+        cwd=ROOT,
+        env=_environment(room, {}),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
     assert eventually(lambda: any(room.glob("debian-*/usr/lib/*/libpq*")), 60)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert not any(room.glob("debian-*/made-for"))
 
-    both = [subprocess.Popen([sys.executable, "-c", OPEN], cwd=ROOT, env=_environment(room, {}), text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN],
+            cwd=ROOT,
+            env=_environment(room, {}),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
     said = [process.communicate(timeout=90) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert all(out.endswith(OPENED + "\n") for out, _ in said)
@@ -85,8 +111,17 @@ def test_a_normal_user_with_a_home_of_spaces_and_umlauts(room: Path) -> None:
     os.chown(home, user.pw_uid, user.pw_gid)
     for folder in ("firedrill", "docker"):
         shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run([python, "-c", OPEN], cwd=clone, env={"HOME": str(home), "PATH": os.defpath}, user=user.pw_uid,
-                          group=user.pw_gid, extra_groups=[], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [python, "-c", OPEN],
+        cwd=clone,
+        env={"HOME": str(home), "PATH": os.defpath},
+        user=user.pw_uid,
+        group=user.pw_gid,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.stdout.endswith(OPENED + "\n"), done.stderr
     assert {path.name for path in home.iterdir()} == {".cache"}
     assert (home / ".cache/firedrill/password").stat().st_mode & 0o777 == 0o600
@@ -94,8 +129,15 @@ def test_a_normal_user_with_a_home_of_spaces_and_umlauts(room: Path) -> None:
 
 def _may_run(python: str) -> bool:
     try:
-        return subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], cwd="/", capture_output=True,
-                              user=pwd.getpwnam("nobody").pw_uid).returncode == 0
+        return (
+            subprocess.run(
+                [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
+                cwd="/",
+                capture_output=True,
+                user=pwd.getpwnam("nobody").pw_uid,
+            ).returncode
+            == 0
+        )
     except OSError:
         return False
 
@@ -126,7 +168,9 @@ def test_an_archive_whose_signature_is_wrong(room: Path) -> None:
     handler: Any = partial(_Quiet, directory=str(room))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        told = message(run(room / "cache", FIREDRILL_DEBIAN_ARCHIVE=f"http://127.0.0.1:{server.server_port}"))
+        told = message(
+            run(room / "cache", FIREDRILL_DEBIAN_ARCHIVE=f"http://127.0.0.1:{server.server_port}")
+        )
         server.shutdown()
     assert "is not signed" in told or "BADSIG" in told or "signature" in told, told
     assert not any((room / "cache").glob("debian-*/usr"))
@@ -168,8 +212,14 @@ def test_a_cache_that_nobody_may_enter(room: Path) -> None:
 
 
 @pytest.mark.skipif(not cache.IS_ROOT, reason="only root can mount a small disk")
-@pytest.mark.parametrize(("megabytes", "needed", "says"), [
-    (60, 250 << 20, "The servers need 250 MB of disk once"), (60, 0, "could not fetch"), (150, 0, "could not be unpacked")])
+@pytest.mark.parametrize(
+    ("megabytes", "needed", "says"),
+    [
+        (60, 250 << 20, "The servers need 250 MB of disk once"),
+        (60, 0, "could not fetch"),
+        (150, 0, "could not be unpacked"),
+    ],
+)
 def test_a_full_disk(room: Path, megabytes: int, needed: int, says: str) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(room)]
     if subprocess.run(mount, capture_output=True).returncode:

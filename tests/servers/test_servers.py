@@ -38,14 +38,21 @@ def ask(dsn: str, query: str = "select 1", **options: Any) -> Any:
             return await connection.fetchval(query)
         finally:
             await connection.close()
+
     return asyncio.run(main())
 
 
 def test_the_shop_is_there_behind_every_pool_mode(stack: Stack) -> None:
     assert ask(stack.postgres.dsn(), "select count(*) from seats") == 500
     for mode in ("session", "transaction", "statement"):
-        assert ask(stack.pgbouncer.dsn(mode), "select count(*) from seats where status = 'free'") == 309
-    assert ask(stack.postgres.dsn(), "select rolsuper from pg_roles where rolname = current_user") is False
+        assert (
+            ask(stack.pgbouncer.dsn(mode), "select count(*) from seats where status = 'free'")
+            == 309
+        )
+    assert (
+        ask(stack.postgres.dsn(), "select rolsuper from pg_roles where rolname = current_user")
+        is False
+    )
     assert ask(stack.postgres.dsn(user="postgres"), "show server_version_num").startswith("17")
 
 
@@ -53,20 +60,38 @@ def test_every_operation_may_be_repeated_and_port_and_data_stay(stack: Stack) ->
     ask(stack.postgres.dsn(), "update seats set price_cents = 1 where id = 1 returning 1")
     for server in (stack.postgres, stack.pgbouncer):
         port = server.port
-        for operation, status in (("pause", "paused"), ("pause", "paused"), ("kill", "stopped"), ("kill", "stopped"),
-                                  ("pause", "stopped"), ("resume", "stopped"), ("stop", "stopped"), ("start", "running"),
-                                  ("start", "running"), ("pause", "paused"), ("stop", "stopped"), ("start", "running"),
-                                  ("pause", "paused"), ("start", "running"), ("resume", "running"), ("restart", "running")):
+        for operation, status in (
+            ("pause", "paused"),
+            ("pause", "paused"),
+            ("kill", "stopped"),
+            ("kill", "stopped"),
+            ("pause", "stopped"),
+            ("resume", "stopped"),
+            ("stop", "stopped"),
+            ("start", "running"),
+            ("start", "running"),
+            ("pause", "paused"),
+            ("stop", "stopped"),
+            ("start", "running"),
+            ("pause", "paused"),
+            ("start", "running"),
+            ("resume", "running"),
+            ("restart", "running"),
+        ):
             getattr(server, operation)()
             assert server.status == status, operation
             assert status == "paused" or server.answers() == (status == "running"), operation
         assert server.port == port
-    assert ask(stack.pgbouncer.dsn("transaction"), "select price_cents from seats where id = 1") == 1
+    assert (
+        ask(stack.pgbouncer.dsn("transaction"), "select price_cents from seats where id = 1") == 1
+    )
 
 
 def test_a_commit_survives_kill(stack: Stack) -> None:
     for price in range(1, 6):
-        ask(stack.postgres.dsn(), f"update seats set price_cents = {price} where id = 1 returning 1")
+        ask(
+            stack.postgres.dsn(), f"update seats set price_cents = {price} where id = 1 returning 1"
+        )
         with stack.postgres.down("kill"):
             assert stack.postgres.status == "stopped"
         assert ask(stack.postgres.dsn(), "select price_cents from seats where id = 1") == price
@@ -77,15 +102,24 @@ def test_alter_system_holds_over_a_restart(stack: Stack) -> None:
         connection = await asyncpg.connect(stack.postgres.dsn(user="postgres"))
         await connection.execute("alter system set max_connections = 31")
         await connection.close()
+
     asyncio.run(main())
     stack.postgres.restart()
     assert ask(stack.postgres.dsn(), "show max_connections") == "31"
 
 
 def test_only_this_machine_can_connect_and_needs_the_password(stack: Stack) -> None:
-    family = [process for server in processes_of(stack.folder) for process in [server, *server.children(recursive=True)]]
-    listening = {connection.laddr.ip for process in family for connection in process.net_connections("inet")
-                 if connection.status == psutil.CONN_LISTEN}
+    family = [
+        process
+        for server in processes_of(stack.folder)
+        for process in [server, *server.children(recursive=True)]
+    ]
+    listening = {
+        connection.laddr.ip
+        for process in family
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
     assert listening == {"127.0.0.1"}
     with pytest.raises(asyncpg.InvalidPasswordError):
         ask(stack.postgres.dsn(), password="firedrill")
@@ -103,7 +137,7 @@ def test_nothing_is_left_after_close(stack: Stack) -> None:
         maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in pids)
         assert "pg_dynshmem" in maps
         assert "/dev/shm/PostgreSQL" not in maps, "nobody removes that after kill -9"
-        other.postgres.kill()       # its shared memory stays until somebody removes it
+        other.postgres.kill()  # its shared memory stays until somebody removes it
     assert not other.folder.exists()
     assert not processes_of(other.folder)
     assert not shared_memory_of(pids)
@@ -140,11 +174,16 @@ def test_a_port_that_was_taken_meanwhile_is_named(stack: Stack) -> None:
     assert ask(stack.postgres.dsn()) == 1
 
 
-def test_a_taken_port_is_given_up_for_another_when_a_pair_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_given_up_for_another_when_a_pair_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from firedrill.servers import local, server
+
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = iter([[taken.getsockname()[1], 31001]])
-        monkeypatch.setattr(local, "free_ports", lambda count: next(ports, None) or server.free_ports(count))
+        monkeypatch.setattr(
+            local, "free_ports", lambda count: next(ports, None) or server.free_ports(count)
+        )
         with servers.open("embedded") as stack:
             assert stack.postgres.port != taken.getsockname()[1]
             assert ask(stack.postgres.dsn()) == 1
@@ -165,40 +204,51 @@ except KeyboardInterrupt:
 
 
 def start_a_notebook(**options: Any) -> tuple[subprocess.Popen[str], Path]:
-    process = subprocess.Popen([sys.executable, "-c", NOTEBOOK], stdout=subprocess.PIPE, text=True, **options)
+    process = subprocess.Popen(
+        [sys.executable, "-c", NOTEBOOK], stdout=subprocess.PIPE, text=True, **options
+    )
     assert process.stdout
     return process, Path(process.stdout.readline().strip())
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 def test_nothing_is_left_of_a_killed_notebook_with_a_frozen_server(number: signal.Signals) -> None:
     process, folder = start_a_notebook(start_new_session=True)
     pids = pids_of(folder)
     assert len(pids) > 2
     os.killpg(process.pid, number)
     process.wait()
-    assert eventually(lambda: not folder.exists() and not processes_of(folder)), processes_of(folder)
+    assert eventually(lambda: not folder.exists() and not processes_of(folder)), processes_of(
+        folder
+    )
     assert not shared_memory_of(pids)
 
 
 def test_nothing_is_left_when_the_terminal_is_closed() -> None:
     terminal, inside = pty.openpty()
-    process, folder = start_a_notebook(stdin=inside, start_new_session=True, preexec_fn=take_the_terminal)
+    process, folder = start_a_notebook(
+        stdin=inside, start_new_session=True, preexec_fn=take_the_terminal
+    )
     os.close(inside)
-    os.close(terminal)          # the kernel of the system sends SIGHUP
+    os.close(terminal)  # the kernel of the system sends SIGHUP
     assert process.wait(5) == -signal.SIGHUP
-    assert eventually(lambda: not folder.exists() and not processes_of(folder)), processes_of(folder)
+    assert eventually(lambda: not folder.exists() and not processes_of(folder)), processes_of(
+        folder
+    )
 
 
 def take_the_terminal() -> None:
     import fcntl
     import termios
+
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def test_an_interrupted_kernel_keeps_its_servers() -> None:
     process, folder = start_a_notebook(start_new_session=True)
-    os.killpg(process.pid, signal.SIGINT)       # as ipykernel does: to the whole group
+    os.killpg(process.pid, signal.SIGINT)  # as ipykernel does: to the whole group
     assert process.stdout
     assert process.stdout.readline() == "paused True\n"
     process.kill()
@@ -208,6 +258,7 @@ def test_an_interrupted_kernel_keeps_its_servers() -> None:
 
 def test_an_interrupt_while_opening_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from firedrill.servers import local
+
     started: list[Path] = []
 
     def interrupted(self: local.Process) -> None:
@@ -243,13 +294,18 @@ def test_what_even_the_undertaker_left_is_swept_by_the_next_pair() -> None:
 
 def test_opening_many_at_once_works() -> None:
     opened: list[Stack] = []
-    threads = [threading.Thread(target=lambda: opened.append(servers.open("embedded"))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: opened.append(servers.open("embedded"))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     try:
-        assert len({port for stack in opened for port in (stack.postgres.port, stack.pgbouncer.port)}) == 8
+        assert (
+            len({port for stack in opened for port in (stack.postgres.port, stack.pgbouncer.port)})
+            == 8
+        )
         assert all(ask(stack.pgbouncer.dsn("transaction")) == 1 for stack in opened)
     finally:
         for stack in opened:
@@ -258,11 +314,15 @@ def test_opening_many_at_once_works() -> None:
 
 def test_a_kind_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIREDRILL_SERVERS", "nonsense")
-    with pytest.raises(Unavailable, match=r"FIREDRILL_SERVERS is 'nonsense'.*embedded, docker, host"):
+    with pytest.raises(
+        Unavailable, match=r"FIREDRILL_SERVERS is 'nonsense'.*embedded, docker, host"
+    ):
         servers.open()
 
 
-def test_host_says_what_it_found_and_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_host_says_what_it_found_and_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     old = tmp_path / "pgbouncer"
     old.write_text("#!/bin/sh\necho PgBouncer 1.18.0\n")
     old.chmod(0o755)

@@ -21,7 +21,9 @@ def opened_with(settings: Path, monkeypatch: pytest.MonkeyPatch) -> set[Path]:
     """Open a pair of the version that has these settings. Gives the originals that the cache then holds."""
     monkeypatch.setattr(template, "SETTINGS", settings)
     with servers.open("host"):
-        return {path for path in servers.cache.folder().glob("shop-*") if not path.suffix}   # what is going has one
+        return {
+            path for path in servers.cache.folder().glob("shop-*") if not path.suffix
+        }  # what is going has one
 
 
 @pytest.fixture
@@ -35,11 +37,14 @@ def cache_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         Path(folder).chmod(0o755)
         monkeypatch.setenv("FIREDRILL_CACHE", folder)
         yield
-        assert eventually(lambda: not processes_of(Path(folder)), 30), "copies for the next pairs are still being made"
+        assert eventually(lambda: not processes_of(Path(folder)), 30), (
+            "copies for the next pairs are still being made"
+        )
 
 
 def test_another_version_keeps_its_data_until_it_was_not_used_for_a_day(
-        cache_of_its_own: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cache_of_its_own: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     ours = template.SETTINGS
     other = tmp_path / "postgresql.conf"
     other.write_text(ours.read_text() + "# another version\n")
@@ -57,7 +62,9 @@ def test_another_version_keeps_its_data_until_it_was_not_used_for_a_day(
     assert len(kept) == 2
 
 
-def test_a_password_is_never_read_before_it_is_whole(cache_of_its_own: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_is_never_read_before_it_is_whole(
+    cache_of_its_own: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seen once: of two first starts at the same time, one found the file when it was still empty."""
     file = servers.cache.folder() / "password"
     found: list[str] = []

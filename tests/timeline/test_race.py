@@ -31,6 +31,7 @@ def with_two(stack: servers.Stack, run: Callable[[Any, Any], Awaitable[None]]) -
         finally:
             await alice.close()
             await bob.close()
+
     asyncio.run(whole())
 
 
@@ -40,7 +41,9 @@ async def until_blocked(stack: servers.Stack) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_a_statement_that_waits_is_answered_after_the_one_that_let_it_go_on(stack: servers.Stack) -> None:
+def test_a_statement_that_waits_is_answered_after_the_one_that_let_it_go_on(
+    stack: servers.Stack,
+) -> None:
     async def run(alice: Any, bob: Any) -> None:
         with timeline.race(alice=alice, bob=bob) as race:
             first = alice.transaction()
@@ -57,9 +60,11 @@ def test_a_statement_that_waits_is_answered_after_the_one_that_let_it_go_on(stac
             ("alice", "BEGIN", "BEGIN", 1),
             ("alice", "update seats set price_cents = 100 where id = 1", "UPDATE 1", 2),
             ("bob", "update seats set price_cents = 200 where id = 1", "UPDATE 1", 4),
-            ("alice", "COMMIT", "COMMIT", 4)]
+            ("alice", "COMMIT", "COMMIT", 4),
+        ]
         assert [one.waited for one in race.steps] == [False, False, True, False]
         assert "waits; after step 4: UPDATE 1" in repr(race)
+
     with_two(stack, run)
 
 
@@ -75,10 +80,15 @@ def test_values_rows_and_errors_are_answers(stack: servers.Stack) -> None:
             with pytest.raises(asyncpg.DataError):
                 await bob.fetchval("select $1::int", "seven")
         assert [(one.statement, one.answer) for one in race.steps[:-1]] == [
-            ("select 'a'::text || 1::int", "a1"), ("select generate_series(1, 3)", "3 rows"), ("select 7, 8", "7, 8"),
-            ("select 1 where false", "None"), ("select 1 / 0", "22012 DivisionByZeroError")]
+            ("select 'a'::text || 1::int", "a1"),
+            ("select generate_series(1, 3)", "3 rows"),
+            ("select 7, 8", "7, 8"),
+            ("select 1 where false", "None"),
+            ("select 1 / 0", "22012 DivisionByZeroError"),
+        ]
         assert race.steps[-1].answer == "22000 DataError"
         assert [one.failed for one in race.steps] == [False] * 4 + [True] * 2
+
     with_two(stack, run)
 
 
@@ -89,6 +99,7 @@ def test_the_answer_to_commit_of_an_aborted_transaction_is_rollback(stack: serve
                 with pytest.raises(asyncpg.DivisionByZeroError):
                     await alice.execute("select 1 / 0")
         assert (race.steps[-1].statement, race.steps[-1].answer) == ("COMMIT", "ROLLBACK")
+
     with_two(stack, run)
 
 
@@ -100,11 +111,14 @@ def test_the_same_race_gives_the_same_picture_to_the_byte(stack: servers.Stack) 
             with timeline.race(alice=alice, bob=bob) as race:
                 async with alice.transaction(isolation="serializable"):
                     await alice.execute(PRICE, 100)
-                    await bob.fetch("select * from seats where id = 1 and label <> 'a label that is so long that it is wrapped'")
+                    await bob.fetch(
+                        "select * from seats where id = 1 and label <> 'a label that is so long that it is wrapped'"
+                    )
             drawn = io.BytesIO()
             draw(race).savefig(drawn, format="png", metadata={"Software": None})
             pictures.append(drawn.getvalue())
         assert pictures[0] == pictures[1]
+
     with_two(stack, run)
 
 
@@ -118,14 +132,23 @@ def test_others_are_not_recorded_and_asyncpg_is_put_back(stack: servers.Stack) -
         assert ([step.statement for step in one.steps], other.steps) == (["select 1"], [])
         assert before == [vars(asyncpg.Connection)[method] for method in METHODS]
         assert repr(other) == "(nobody sent a statement)"
+
     with_two(stack, run)
 
 
 def test_what_cannot_be_recorded_is_refused(stack: servers.Stack) -> None:
     async def run(alice: Any, bob: Any) -> None:
-        with timeline.race(alice=alice), pytest.raises(ValueError, match="end that recording first"), timeline.race(again=alice):
+        with (
+            timeline.race(alice=alice),
+            pytest.raises(ValueError, match="end that recording first"),
+            timeline.race(again=alice),
+        ):
             pass
-        async with asyncpg.create_pool(stack.postgres.dsn(), min_size=0, max_size=1) as pool, pool.acquire() as conn:
+        async with (
+            asyncpg.create_pool(stack.postgres.dsn(), min_size=0, max_size=1) as pool,
+            pool.acquire() as conn,
+        ):
             with pytest.raises(TypeError, match=r"asyncpg\.connect\(\)"), timeline.race(alice=conn):
                 pass
+
     with_two(stack, run)

@@ -22,8 +22,11 @@ def stack() -> Any:
 
 def with_pool(stack: servers.Stack, run: Callable[[Any], Awaitable[None]], **options: Any) -> None:
     async def whole() -> None:
-        async with asyncpg.create_pool(stack.postgres.dsn(), **{"min_size": 1, "max_size": 1, **options}) as pool:
+        async with asyncpg.create_pool(
+            stack.postgres.dsn(), **{"min_size": 1, "max_size": 1, **options}
+        ) as pool:
             await run(pool)
+
     asyncio.run(whole())
 
 
@@ -54,6 +57,7 @@ def test_who_waits_and_who_holds(stack: servers.Stack) -> None:
         assert one.returned <= two.got
         assert line.longest_wait == two.got - two.asked
         assert line.never_returned == []
+
     with_pool(stack, run)
 
 
@@ -70,6 +74,7 @@ def test_who_never_gives_it_back_and_who_gives_up(stack: servers.Stack) -> None:
         assert "gives up" in repr(line).splitlines()[3]
         assert line.borrows[1].gave_up
         await pool.release(kept)
+
     with_pool(stack, run)
 
 
@@ -83,6 +88,7 @@ def test_a_query_of_the_pool_is_seen_with_its_caller(stack: servers.Stack) -> No
             await asyncio.gather(pool.fetchval("select 1"))
         assert [one.where for one in line.borrows] == ["price", "pool.fetchval"]
         assert all(one.returned for one in line.borrows)
+
     with_pool(stack, run)
 
 
@@ -95,6 +101,7 @@ def test_a_connection_that_replaces_another_has_its_own_lane(stack: servers.Stac
         assert [one.connection for one in line.borrows] == [1, 2]
         assert set(line.closed) == {1, 2}
         assert line.opened[2] >= line.closed[1]
+
     with_pool(stack, run)
 
 
@@ -103,6 +110,7 @@ def test_tasks_without_a_name_are_numbered_by_first_appearance(stack: servers.St
         with timeline.record(pool) as line:
             await asyncio.gather(*(pool.fetchval("select 1") for _ in range(3)))
         assert [one.who for one in line.borrows] == ["task 1", "task 2", "task 3"]
+
     with_pool(stack, run)
 
 
@@ -110,14 +118,19 @@ def test_more_borrows_than_fit_are_counted(stack: servers.Stack) -> None:
     async def run(pool: Any) -> None:
         with timeline.record(pool) as line:
             await asyncio.gather(*(pool.fetchval("select 1") for _ in range(40)))
-        assert repr(line) == "40 borrows of 1 connections: 39 had to wait, 0 got none, 0 never came back"
+        assert (
+            repr(line)
+            == "40 borrows of 1 connections: 39 had to wait, 0 got none, 0 never came back"
+        )
         draw(line)
+
     with_pool(stack, run)
 
 
 def test_another_pool_is_not_recorded_and_asyncpg_is_put_back(stack: servers.Stack) -> None:
     before = [vars(asyncpg.Pool)["_acquire"]] + [
-        vars(PoolConnectionHolder)[name] for name in ("connect", "_release", "_release_on_close")]
+        vars(PoolConnectionHolder)[name] for name in ("connect", "_release", "_release_on_close")
+    ]
 
     async def run(pool: Any) -> None:
         async with asyncpg.create_pool(stack.postgres.dsn(), min_size=1, max_size=1) as other:
@@ -127,13 +140,20 @@ def test_another_pool_is_not_recorded_and_asyncpg_is_put_back(stack: servers.Sta
             assert len(line.borrows) == 1
             assert others.borrows == []
             await other.fetchval("select 1")
+
     with_pool(stack, run)
     assert before == [vars(asyncpg.Pool)["_acquire"]] + [
-        vars(PoolConnectionHolder)[name] for name in ("connect", "_release", "_release_on_close")]
+        vars(PoolConnectionHolder)[name] for name in ("connect", "_release", "_release_on_close")
+    ]
 
 
 def test_a_pool_is_recorded_once_at_a_time(stack: servers.Stack) -> None:
     async def run(pool: Any) -> None:
-        with timeline.record(pool), pytest.raises(ValueError, match="end that recording first"), timeline.record(pool):
+        with (
+            timeline.record(pool),
+            pytest.raises(ValueError, match="end that recording first"),
+            timeline.record(pool),
+        ):
             pass
+
     with_pool(stack, run)

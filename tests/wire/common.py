@@ -39,8 +39,12 @@ async def with_psycopg(dsn: str) -> list[Any]:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         await connection.execute("create temp table p (i int primary key, t text)")
         async with connection.pipeline():
-            cursors = [await connection.execute("insert into p values (%s, %s) returning i", (number, "z" * number))
-                       for number in range(100)]
+            cursors = [
+                await connection.execute(
+                    "insert into p values (%s, %s) returning i", (number, "z" * number)
+                )
+                for number in range(100)
+            ]
         found.append([await cursor.fetchall() for cursor in cursors])
 
         async def failing() -> None:
@@ -62,7 +66,11 @@ async def with_psycopg(dsn: str) -> list[Any]:
         async with connection.transaction(), connection.cursor("server_side") as named:
             await named.execute("select i from p order by i")
             found.append([row[0] async for row in named])
-        found.append(await (await connection.execute("select repeat('x', 20000000)", prepare=True)).fetchall())
+        found.append(
+            await (
+                await connection.execute("select repeat('x', 20000000)", prepare=True)
+            ).fetchall()
+        )
     return found
 
 
@@ -84,7 +92,9 @@ nr    from → to              message                                          
 
 
 async def example(tap: wire.Tap) -> asyncpg.Connection:
-    connection = await asyncpg.connect(tap.dsn("transaction"), server_settings={"application_name": "app"})
+    connection = await asyncpg.connect(
+        tap.dsn("transaction"), server_settings={"application_name": "app"}
+    )
     tap.clear()
     assert await connection.fetchval("select 100 + $1::int", 11) == 111
     with pytest.raises(asyncpg.PostgresSyntaxError):
@@ -97,7 +107,10 @@ def raw(tap: wire.Tap) -> socket.socket:
 
 
 def console(stack: Stack, *commands: LiteralString) -> None:
-    with psycopg.connect(stack.pgbouncer.dsn("pgbouncer", user="postgres"), autocommit=True,
-                         cursor_factory=psycopg.ClientCursor) as connection:
+    with psycopg.connect(
+        stack.pgbouncer.dsn("pgbouncer", user="postgres"),
+        autocommit=True,
+        cursor_factory=psycopg.ClientCursor,
+    ) as connection:
         for command in commands:
             connection.execute(command)

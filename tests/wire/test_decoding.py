@@ -25,7 +25,9 @@ Chunk = tuple[Direction, bytes]
 
 
 @pytest.fixture
-def chunks(stack: Stack, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[Chunk]:
+def chunks(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> list[Chunk]:
     """A whole conversation as it came, connection by connection."""
     found: dict[Line, list[Chunk]] = {}
     original = Line.sent
@@ -44,12 +46,16 @@ async def small(dsn: str) -> None:
     """All kinds of messages, few bytes."""
     connection = await asyncpg.connect(dsn, server_settings={"application_name": "small"})
     await connection.execute("create temp table t (i int, t text)")
-    await connection.copy_records_to_table("t", records=[(number, "x" * 5000) for number in range(3)])
+    await connection.copy_records_to_table(
+        "t", records=[(number, "x" * 5000) for number in range(3)]
+    )
     await connection.copy_from_query("select * from t", output=io.BytesIO())
     with pytest.raises(asyncpg.PostgresError):
         await connection.fetch("selekt")
     await connection.fetch("select * from t where i > $1", 0)
-    await connection.execute("do $$ begin raise notice 'hear'; end $$; listen news; notify news, 'all'")
+    await connection.execute(
+        "do $$ begin raise notice 'hear'; end $$; listen news; notify news, 'all'"
+    )
     async with connection.transaction():
         assert [row async for row in connection.cursor("select 1")]
     await connection.close()
@@ -61,8 +67,18 @@ def replayed(chunks: list[Chunk], pieces: Callable[[bytes], list[bytes]]) -> lis
     for direction, data in chunks:
         for piece in pieces(data):
             line.sent(direction, piece)
-    return [(event.direction, event.message, event.detail, event.size, event.count, event.startup, event.source)
-            for event in recording.events]
+    return [
+        (
+            event.direction,
+            event.message,
+            event.detail,
+            event.size,
+            event.count,
+            event.startup,
+            event.source,
+        )
+        for event in recording.events
+    ]
 
 
 @pytest.mark.parametrize("chunks", [small, with_psycopg], indirect=True)
@@ -79,11 +95,15 @@ def test_a_stream_gives_the_same_events_however_it_is_cut(chunks: list[Chunk]) -
 
     def at_random(data: bytes) -> list[bytes]:
         places = sorted(random.Random(len(data)).choices(range(len(data)), k=min(len(data), 50)))
-        return [data[start:stop] for start, stop in zip([0, *places], [*places, len(data)], strict=True)]
+        return [
+            data[start:stop] for start, stop in zip([0, *places], [*places, len(data)], strict=True)
+        ]
 
     assert replayed(joined, at_random) == whole
     if sum(len(data) for _, data in chunks) < 100_000:
-        assert replayed(joined, lambda data: [data[at:at + 1] for at in range(len(data))]) == whole
+        assert (
+            replayed(joined, lambda data: [data[at : at + 1] for at in range(len(data))]) == whole
+        )
 
 
 def test_what_is_no_message_is_shown_as_such() -> None:
@@ -96,8 +116,13 @@ def test_what_is_no_message_is_shown_as_such() -> None:
     line.sent("frontend", b"Host: a\r\n")
     line.sent("backend", b"HTTP/1.1 200 OK\r\n")
     assert [(event.message, event.text, event.size) for event in recording.events] == [
-        ("StartupMessage", "", 8), ("unknown 'x'", "12 bytes", 12), ("unknown 0xff", "5 bytes", 5), ("ReadyForQuery", "", 6),
-        ("garbage", "", 25), ("garbage", "", 17)]
+        ("StartupMessage", "", 8),
+        ("unknown 'x'", "12 bytes", 12),
+        ("unknown 0xff", "5 bytes", 5),
+        ("ReadyForQuery", "", 6),
+        ("garbage", "", 25),
+        ("garbage", "", 17),
+    ]
     shown = [(flight.messages, flight.detail) for flight in flights(recording.events, startup=True)]
     assert ("garbage", "25 bytes") in shown
 
@@ -124,11 +149,16 @@ def test_a_recording_is_bounded_and_says_what_is_missing(stack: Stack) -> None:
             tap.clear()
             await connection.executemany("select $1::int", [(number,) for number in range(KEPT)])
             assert len(tap.events) == KEPT
-            assert tap.table(startup=True).rows[0]["message"].endswith("earlier messages were not kept")
+            assert (
+                tap.table(startup=True)
+                .rows[0]["message"]
+                .endswith("earlier messages were not kept")
+            )
             tap.clear()
             await connection.fetch("select generate_series(1, 30000)")
             assert [event.count for event in tap.events if event.message == "DataRow"] == [30000]
             assert len(tap.events) < 20
             assert tap.table().rows[0]["nr"] == 1
             await connection.close()
+
     asyncio.run(main())

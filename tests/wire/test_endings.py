@@ -28,14 +28,22 @@ from .common import raw, said, until
 def test_clients_that_are_silent_vanish_or_talk_garbage_harm_nobody(stack: Stack) -> None:
     async def main() -> None:
         with wire.tap(stack) as tap:
-            good = await asyncpg.connect(tap.dsn("session"), server_settings={"application_name": "good"})
+            good = await asyncpg.connect(
+                tap.dsn("session"), server_settings={"application_name": "good"}
+            )
             with raw(tap):
                 await until(lambda: len(tap._client_side.links) == 2)
                 assert await good.fetchval("select 1") == 1
             await until(lambda: len(tap._client_side.links) == 1)
-            for data in (b"GET / HTTP/1.1\r\n\r\n", random.Random(1).randbytes(200_000), b"\0" * 100,
-                         struct.pack("!II", 8, 196608) + b"\xff" * 50,
-                         struct.pack("!II", 10_000, 196608), b"\x16\x03\x01garbage", struct.pack("!II", 8, 80877103) * 3):
+            for data in (
+                b"GET / HTTP/1.1\r\n\r\n",
+                random.Random(1).randbytes(200_000),
+                b"\0" * 100,
+                struct.pack("!II", 8, 196608) + b"\xff" * 50,
+                struct.pack("!II", 10_000, 196608),
+                b"\x16\x03\x01garbage",
+                struct.pack("!II", 8, 80877103) * 3,
+            ):
                 with raw(tap) as client, contextlib.suppress(OSError):
                     client.sendall(data)
                     client.shutdown(socket.SHUT_WR)
@@ -50,12 +58,14 @@ def test_clients_that_are_silent_vanish_or_talk_garbage_harm_nobody(stack: Stack
             assert await good.fetchval("select 1") == 1
             assert "garbage" in repr(tap.table(startup=True))
             await good.close()
+
     asyncio.run(main())
 
 
 @contextlib.contextmanager
 def server_that(answer: Callable[[socket.socket], Any]) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
+
         def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
@@ -63,15 +73,20 @@ def server_that(answer: Callable[[socket.socket], Any]) -> Iterator[int]:
                     with client:
                         client.recv(1000)
                         answer(client)
+
         threading.Thread(target=serve, daemon=True).start()
         yield listening.getsockname()[1]
         listening.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xfe" * 100_000, b"S\x15\x03", b"R"],
-                         ids=["nothing", "HTTP", "noise", "TLS", "half a message"])
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xfe" * 100_000, b"S\x15\x03", b"R"],
+    ids=["nothing", "HTTP", "noise", "TLS", "half a message"],
+)
 def test_servers_that_vanish_or_talk_garbage_reach_the_client_as_they_are(
-        stack: Stack, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack: Stack, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with server_that(lambda client: client.sendall(answer)) as port:
         monkeypatch.setattr(stack.postgres, "port", port)
         with wire.tap(stack, before="postgres") as tap, raw(tap) as client:
@@ -86,7 +101,7 @@ def test_a_server_that_is_not_there_resets_the_client(fresh: Stack) -> None:
     async def main() -> None:
         with wire.tap(fresh, before="postgres") as tap:
             with fresh.postgres.down("kill"):
-                with pytest.raises(OSError):        # noqa: PT011  ConnectionResetError, or asyncpg's own ConnectionError
+                with pytest.raises(OSError):  # noqa: PT011  ConnectionResetError, or asyncpg's own ConnectionError
                     await asyncpg.connect(tap.dsn())
                 assert said(tap)[-1][1] == "refused"
             connection = await asyncpg.connect(tap.dsn())
@@ -95,10 +110,13 @@ def test_a_server_that_is_not_there_resets_the_client(fresh: Stack) -> None:
             with fresh.postgres.down("kill"):
                 await until(connection.is_closed)
                 assert said(tap)[0][1] in ("FIN", "RST")
+
     asyncio.run(main())
 
 
-def test_a_half_closed_connection_still_gets_its_answer(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_closed_connection_still_gets_its_answer(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def answer(client: socket.socket) -> None:
         while client.recv(1000):
             pass
@@ -113,7 +131,10 @@ def test_a_half_closed_connection_still_gets_its_answer(stack: Stack, monkeypatc
 
 
 def test_a_reader_that_does_not_read_is_waited_for(stack: Stack) -> None:
-    with wire.tap(stack, before="postgres") as tap, psycopg.connect(tap.dsn(), autocommit=True) as connection:
+    with (
+        wire.tap(stack, before="postgres") as tap,
+        psycopg.connect(tap.dsn(), autocommit=True) as connection,
+    ):
         (link,) = tap._client_side.links
         connection.pgconn.send_query(b"select repeat('x', 100000) from generate_series(1, 2000)")
         connection.pgconn.flush()
@@ -132,15 +153,18 @@ def test_a_reader_that_does_not_read_is_waited_for(stack: Stack) -> None:
 def test_two_hundred_connections(fresh: Stack) -> None:
     async def main() -> None:
         with wire.tap(fresh) as tap:
+
             async def one(number: int) -> int:
                 connection = await asyncpg.connect(tap.dsn("transaction"), timeout=30)
                 try:
                     return int(await connection.fetchval("select $1::int", number))
                 finally:
                     await connection.close()
+
             assert await asyncio.gather(*map(one, range(200))) == [*range(200)]
             await until(lambda: not tap._client_side.links)
             assert len(tap._recording.lines) == len(tap._server_side.links)
+
     asyncio.run(main())
 
 
@@ -157,7 +181,12 @@ def test_it_forwards_while_the_notebooks_loop_is_blocked(stack: Stack) -> None:
     async def main() -> None:
         with wire.tap(stack) as tap:
             # subprocess.run blocks this loop as time.sleep does.
-            done = subprocess.run([sys.executable, "-c", OTHER_PROCESS, tap.dsn("session")], capture_output=True, text=True,
-                                  timeout=30)
+            done = subprocess.run(
+                [sys.executable, "-c", OTHER_PROCESS, tap.dsn("session")],
+                capture_output=True,
+                text=True,
+                timeout=30,
+            )
             assert done.stdout == "42\n", done.stderr
+
     asyncio.run(main())

@@ -27,11 +27,19 @@ async def with_asyncpg(dsn: str) -> list[Any]:
     notices: list[str] = []
     notified: list[Any] = []
     connection.add_log_listener(lambda _, message: notices.append(str(message)))
-    await connection.add_listener("news", lambda _, __, channel, payload: notified.append((channel, payload)))
-    found: list[Any] = [await connection.fetch("select id, label, price_cents from seats order by id limit 200")]
+    await connection.add_listener(
+        "news", lambda _, __, channel, payload: notified.append((channel, payload))
+    )
+    found: list[Any] = [
+        await connection.fetch("select id, label, price_cents from seats order by id limit 200")
+    ]
     await connection.execute("create temp table t (i int primary key, b bytea)")
-    await connection.executemany("insert into t values ($1, $2)", [(number, bytes(number)) for number in range(500)])
-    await connection.copy_records_to_table("t", records=[(number, b"x" * 100) for number in range(1000, 3000)])
+    await connection.executemany(
+        "insert into t values ($1, $2)", [(number, bytes(number)) for number in range(500)]
+    )
+    await connection.copy_records_to_table(
+        "t", records=[(number, b"x" * 100) for number in range(1000, 3000)]
+    )
     out = io.BytesIO()
     await connection.copy_from_table("t", output=out)
     found.append(out.getvalue())
@@ -40,7 +48,9 @@ async def with_asyncpg(dsn: str) -> list[Any]:
             await connection.fetch(query)
         found.append(str(caught.value))
     async with connection.transaction():
-        found.append([row[0] async for row in connection.cursor("select i from t order by i", prefetch=77)])
+        found.append(
+            [row[0] async for row in connection.cursor("select i from t order by i", prefetch=77)]
+        )
     await connection.execute("do $$ begin raise notice 'hear'; end $$; notify news, 'all'")
     found.append(await connection.fetchval("select repeat('x', 20_000_000)"))
     found.append(await connection.fetchval("select length($1)", "y" * 20_000_000))
@@ -64,7 +74,9 @@ async def with_psql(dsn: str) -> list[Any]:
         select i from s order by i;
         \copy s to stdout
         begin; do $$ begin raise notice 'seen'; end $$; commit; """
-    done = subprocess.run([psql, "-X", dsn], input=script, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [psql, "-X", dsn], input=script, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.count("\n") > 2000
     return [done.stdout, done.stderr]
 
@@ -118,7 +130,9 @@ class Meter:
 
 
 @contextlib.contextmanager
-def metered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[wire.Tap, str, Meter, Meter]]:
+def metered(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[wire.Tap, str, Meter, Meter]]:
     """A tap before PostgreSQL between two meters."""
     behind = Meter(stack.postgres.port)
     with monkeypatch.context() as patch:
@@ -133,13 +147,16 @@ def metered(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[wir
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_a_conversation_gives_the_same_and_every_byte_goes_through_as_it_came(
-        stack: Stack, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack: Stack, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = asyncio.run(CONVERSATIONS[name](stack.postgres.dsn()))
     with metered(stack, monkeypatch) as (tap, dsn, before, behind):
         assert asyncio.run(CONVERSATIONS[name](dsn)) == expected
         assert eventually(lambda: before.is_done and behind.is_done)
         assert sorted(before.sums) == sorted(behind.sums)
-        assert not [event for event in tap.events if event.message.startswith(("unknown", "garbage"))]
+        assert not [
+            event for event in tap.events if event.message.startswith(("unknown", "garbage"))
+        ]
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)

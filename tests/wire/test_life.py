@@ -23,7 +23,11 @@ from .common import EXPECTED, console, example, raw, until
 
 
 async def addresses(stack: Stack) -> set[tuple[str, int]]:
-    return {(row["host"], row["port"]) for row in await views.show(stack.pgbouncer, "databases") if row["name"] != "pgbouncer"}
+    return {
+        (row["host"], row["port"])
+        for row in await views.show(stack.pgbouncer, "databases")
+        if row["name"] != "pgbouncer"
+    }
 
 
 def threads() -> list[str]:
@@ -31,8 +35,11 @@ def threads() -> list[str]:
 
 
 def listening() -> set[tuple[str, int]]:
-    return {tuple(connection.laddr) for connection in psutil.Process().net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN}
+    return {
+        tuple(connection.laddr)
+        for connection in psutil.Process().net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
 
 
 def test_closed_it_leaves_nothing_and_pgbouncer_is_direct_again(stack: Stack) -> None:
@@ -53,6 +60,7 @@ def test_closed_it_leaves_nothing_and_pgbouncer_is_direct_again(stack: Stack) ->
         tap.close()
         with pytest.raises(ConnectionRefusedError):
             raw(tap)
+
     asyncio.run(main())
 
 
@@ -78,6 +86,7 @@ def test_a_pgbouncer_that_starts_again_still_goes_through(fresh: Stack) -> None:
             fresh.pgbouncer.stop()
         fresh.pgbouncer.start()
         assert await addresses(fresh) == {fresh.address}
+
     asyncio.run(main())
 
 
@@ -91,6 +100,7 @@ def test_a_full_pgbouncer_does_not_keep_it_from_closing(fresh: Stack) -> None:
         assert await addresses(fresh) == {fresh.address}
         for one in crowd:
             one.terminate()
+
     asyncio.run(main())
 
 
@@ -125,7 +135,9 @@ print(tap.port, stack.folder)
 
 
 def test_it_ends_with_its_process() -> None:
-    done = subprocess.run([sys.executable, "-c", NOTEBOOK], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK], capture_output=True, text=True, timeout=60
+    )
     port, folder = done.stdout.split(maxsplit=1)
     assert not done.stderr
     with pytest.raises(ConnectionRefusedError):
@@ -142,7 +154,9 @@ def test_the_wire_of_containers_shows_the_same(monkeypatch: pytest.MonkeyPatch) 
         with wire.tap(stack) as tap:
             assert {host for host, _ in listening() - ports} == {"127.0.0.1", gateway}
             connection = await example(tap)
-            assert [line.rstrip() for line in repr(tap.table()).splitlines()] == EXPECTED.splitlines()
+            assert [
+                line.rstrip() for line in repr(tap.table()).splitlines()
+            ] == EXPECTED.splitlines()
             await connection.close()
             stack.pgbouncer.restart()
             connection = await asyncpg.connect(tap.dsn("session"))

@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 
-from .. import servers, wire
-from .attempt import Outcome
-from .drill import Examination
+from ... import servers, wire
+from ...checking.outcome import Outcome
+from ...checking.examination import Examination
 from .searching import usable
 
 # Also for task 2, where options may be NULL.
@@ -26,7 +26,7 @@ TRIPS = 100
 # Of the check's own connection: code that is still running may hold a lock.
 PATIENCE = {"lock_timeout": "10s"}
 AISLE = {"aisle": True}
-UNCLOSED = '"A16;45,00;free;{}'     # to a reader of the whole file, all that follows is in this field
+UNCLOSED = '"A16;45,00;free;{}'  # to a reader of the whole file, all that follows is in this field
 BEHIND = "A15"
 
 
@@ -38,7 +38,14 @@ class Rows:
     good: dict[str, tuple[int, str, Any]] = field(default_factory=dict)
     bad: list[int] = field(default_factory=list)
 
-    def add(self, line: str, label: str | None = None, price: int = 4500, status: str = "free", options: Any = None) -> None:
+    def add(
+        self,
+        line: str,
+        label: str | None = None,
+        price: int = 4500,
+        status: str = "free",
+        options: Any = None,
+    ) -> None:
         """A good row's `label` and what is to be stored; without it the row is bad."""
         self.lines.append(line)
         if label is None:
@@ -70,7 +77,11 @@ def ordinary() -> Rows:
     rows.add(f"A11;0,00;free;{aisle}")
     rows.add(f";45,00;free;{aisle}")
     rows.add(f"A12;call us;free;{aisle}")
-    rows.add('A13;45,00;free;"{""note"": ""Zoë\'s, \\""left\\"" \\\\""}"', "A13", options={"note": 'Zoë\'s, "left" \\'})
+    rows.add(
+        'A13;45,00;free;"{""note"": ""Zoë\'s, \\""left\\"" \\\\""}"',
+        "A13",
+        options={"note": 'Zoë\'s, "left" \\'},
+    )
     rows.add(f"A4;70,00;free;{aisle}", "A4", 7000)
     rows.add('A14;45,00;free;"[1, 2]"')
     rows.add(UNCLOSED)
@@ -100,8 +111,16 @@ def large(count: int = 600) -> Rows:
 
 
 async def stored(look: Any) -> dict[str, tuple[int, str, Any]]:
-    return {row["label"]: (row["price_cents"], row["status"], json.loads(row["options"]) if row["options"] else None)
-            for row in await look.fetch("select label, price_cents, status::text, options::text from arena_seats")}
+    return {
+        row["label"]: (
+            row["price_cents"],
+            row["status"],
+            json.loads(row["options"]) if row["options"] else None,
+        )
+        for row in await look.fetch(
+            "select label, price_cents, status::text, options::text from arena_seats"
+        )
+    }
 
 
 def lines_of(outcome: Outcome) -> list[int] | None:
@@ -110,7 +129,10 @@ def lines_of(outcome: Outcome) -> list[int] | None:
         found = [(line, reason) for line, reason in outcome.value]
     except (TypeError, ValueError):
         return None
-    if any(type(line) is not int or not isinstance(reason, str) or not reason.strip() for line, reason in found):
+    if any(
+        type(line) is not int or not isinstance(reason, str) or not reason.strip()
+        for line, reason in found
+    ):
         return None
     return [line for line, _ in found]
 
@@ -120,22 +142,41 @@ async def examine(exam: Examination) -> None:
         look = await asyncpg.connect(stack.postgres.dsn(), server_settings=PATIENCE)
         conn = await asyncpg.connect(tap.dsn(), server_settings={"application_name": "import"})
 
-        async def run(rows: Rows, what: str) -> tuple[Outcome, list[int] | None, dict[str, tuple[int, str, Any]]]:
+        async def run(
+            rows: Rows, what: str
+        ) -> tuple[Outcome, list[int] | None, dict[str, tuple[int, str, Any]]]:
             await look.execute(TABLE)
             outcome = await exam.run(conn, rows.file(), limit=15)
             await settled(exam, conn)
             found, reported = await stored(look), lines_of(outcome) if outcome.returned else None
             right = [label for label, seat in rows.good.items() if found.get(label) == seat]
-            exam.criterion(f"{what}: good rows", len(right) == len(rows.good), f"{len(right)} of {len(rows.good)} are stored"
-                           + ("" if outcome.returned else f"; {outcome}"))
+            exam.criterion(
+                f"{what}: good rows",
+                len(right) == len(rows.good),
+                f"{len(right)} of {len(rows.good)} are stored"
+                + ("" if outcome.returned else f"; {outcome}"),
+            )
             others = len(found) - len(right)
-            exam.criterion(f"{what}: nothing else is stored", not others, "nothing" if not others else
-                           f"not in the file like this: {_some(label for label in found if label not in right)}")
-            exam.criterion(f"{what}: bad rows come back with their lines", reported == rows.bad,
-                           f"{len(rows.bad)} of {len(rows.bad)}" if reported == rows.bad else str(outcome)
-                           if not outcome.returned else "no list of (line, reason)" if reported is None else
-                           _differing(set(rows.bad), set(reported)) if set(reported) != set(rows.bad) else
-                           "not in the order of the file, or twice")
+            exam.criterion(
+                f"{what}: nothing else is stored",
+                not others,
+                "nothing"
+                if not others
+                else f"not in the file like this: {_some(label for label in found if label not in right)}",
+            )
+            exam.criterion(
+                f"{what}: bad rows come back with their lines",
+                reported == rows.bad,
+                f"{len(rows.bad)} of {len(rows.bad)}"
+                if reported == rows.bad
+                else str(outcome)
+                if not outcome.returned
+                else "no list of (line, reason)"
+                if reported is None
+                else _differing(set(rows.bad), set(reported))
+                if set(reported) != set(rows.bad)
+                else "not in the order of the file, or twice",
+            )
             return outcome, reported, found
 
         rows = ordinary()
@@ -154,7 +195,12 @@ async def examine(exam: Examination) -> None:
             exam.trap("swallowed")
         elif found.keys() - rows.good.keys():
             exam.trap("accepted")
-        elif right and reported is not None and reported != rows.bad and len(reported) == len(rows.bad):
+        elif (
+            right
+            and reported is not None
+            and reported != rows.bad
+            and len(reported) == len(rows.bad)
+        ):
             exam.trap("lines")
         elif right and reported is not None and set(rows.bad) - set(reported) == {7}:
             exam.trap("hidden")
@@ -162,8 +208,13 @@ async def examine(exam: Examination) -> None:
             again = await exam.run(conn, rows.file(), limit=15)
             told = lines_of(again) if again.returned else None
             every = [number for number, line in enumerate(rows.lines, 1) if line and number > 1]
-            exam.criterion("the same file again: each row is one that is there", told == every and await stored(look) == found,
-                           f"{len(told or [])} of {len(every)} rows came back" if again.returned else str(again))
+            exam.criterion(
+                "the same file again: each row is one that is there",
+                told == every and await stored(look) == found,
+                f"{len(told or [])} of {len(every)} rows came back"
+                if again.returned
+                else str(again),
+            )
         rows = subtle()
         outcome, reported, found = await run(rows, "values that only PostgreSQL refuses")
         if right and not exam.fallen and not outcome.returned and not outcome.hung:
@@ -173,12 +224,18 @@ async def examine(exam: Examination) -> None:
             tap.clear()
             await run(large(), "600 rows")
             trips = tap.round_trips("import")
-            exam.criterion(f"at most {TRIPS} round trips for them", trips <= TRIPS, "no more" if trips <= TRIPS else str(trips))
+            exam.criterion(
+                f"at most {TRIPS} round trips for them",
+                trips <= TRIPS,
+                "no more" if trips <= TRIPS else str(trips),
+            )
             if trips > TRIPS and not exam.fallen:
                 exam.trap("row by row")
             is_usable, said = await usable(conn)
         else:
-            exam.criterion("600 rows, and a caller with a transaction", False, "not run: first the messy file")
+            exam.criterion(
+                "600 rows, and a caller with a transaction", False, "not run: first the messy file"
+            )
         exam.criterion("the connection can be used afterwards", is_usable, said)
         if is_usable and right:
             await _in_a_transaction(exam, conn, look)
@@ -190,8 +247,11 @@ def _some(things: Iterable[object]) -> str:
 
 
 def _differing(bad: set[int], reported: set[int]) -> str:
-    parts = [f"{what}: line {_some(sorted(lines))}" for what, lines in (("missing", bad - reported), ("good", reported - bad))
-             if lines]
+    parts = [
+        f"{what}: line {_some(sorted(lines))}"
+        for what, lines in (("missing", bad - reported), ("good", reported - bad))
+        if lines
+    ]
     return "; ".join(parts)
 
 
@@ -210,7 +270,11 @@ async def _in_a_transaction(exam: Examination, conn: Any, look: Any) -> None:
     await transaction.start()
     await exam.run(conn, ordinary().file(), limit=15)
     again = await exam.run(conn, ordinary().file(), limit=15)
-    exam.criterion("twice in a transaction", again.returned, "both come to their end" if again.returned else str(again))
+    exam.criterion(
+        "twice in a transaction",
+        again.returned,
+        "both come to their end" if again.returned else str(again),
+    )
     try:
         inside = await conn.fetchval("select count(*) from arena_seats")
         await transaction.rollback()
@@ -220,5 +284,8 @@ async def _in_a_transaction(exam: Examination, conn: Any, look: Any) -> None:
         return
     left = await look.fetchval("select count(*) from arena_seats")
     met = inside == len(ordinary().good) and not left
-    exam.criterion("called in a transaction, which goes on, and is rolled back", met, "nothing is left" if met else
-                   f"{inside} rows in it, {left} afterwards")
+    exam.criterion(
+        "called in a transaction, which goes on, and is rolled back",
+        met,
+        "nothing is left" if met else f"{inside} rows in it, {left} afterwards",
+    )

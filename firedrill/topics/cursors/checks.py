@@ -14,15 +14,15 @@ from typing import Any
 
 import asyncpg
 
-from .. import servers, wire
-from ..servers.server import SUPERUSER
-from ..servers.stack import Stack
+from ... import servers, wire
+from ...servers.server import SUPERUSER
+from ...servers.stack import Stack
 from . import attempt, paging
-from .attempt import Outcome
-from .drill import Drill, Examination, Task
+from ...checking.outcome import Outcome
+from ...checking.examination import Examination
 
 NAME = "13_cursors"
-LIMIT = 20          # seconds
+LIMIT = 20  # seconds
 
 
 # Task 1: all orders, and no more memory
@@ -56,7 +56,10 @@ class Receiver:
         self.times, self.resting = bytearray(last + 100), resting
         self.cents, self.baskets = array("q", [0]) * (last + 1), array("L", [0]) * (last + 1)
         for row in orders:
-            self.cents[row["id"]], self.baskets[row["id"]] = row["total_cents"], _sum_of(row["basket"])
+            self.cents[row["id"]], self.baskets[row["id"]] = (
+                row["total_cents"],
+                _sum_of(row["basket"]),
+            )
         self.moving = min(row["id"] for row in orders), last
         self.batches, self.total, self.wrong, self.longest, self.last_id = 0, 0, "", 0, 0
 
@@ -69,7 +72,12 @@ class Receiver:
         for row in batch:
             try:
                 number, cents, basket = row
-                if not (isinstance(number, int) and isinstance(cents, int) and isinstance(basket, str) and basket[:1] == "{"):
+                if not (
+                    isinstance(number, int)
+                    and isinstance(cents, int)
+                    and isinstance(basket, str)
+                    and basket[:1] == "{"
+                ):
                     raise ValueError
             except (TypeError, ValueError):
                 self.wrong = self.wrong or f"{str(row)[:60]} came for an order"
@@ -137,7 +145,8 @@ async def _export(exam: Examination) -> None:
             except asyncpg.LockNotAvailableError:
                 migrated = "it waits"
             open_ = await look.fetchval(
-                "select count(*) from pg_stat_activity where usename = 'encore' and backend_xmin is not null")
+                "select count(*) from pg_stat_activity where usename = 'encore' and backend_xmin is not null"
+            )
             migrated += ", and a transaction holds up VACUUM" if open_ else ""
 
         receiver = Receiver(orders, resting)
@@ -156,23 +165,43 @@ async def _export(exam: Examination) -> None:
 
         missing = sum(not receiver.times[number] for number in there)
         twice = sum(receiver.times[number] > 1 for number in there)
-        exam.criterion("every order that was there is sent, and none twice", outcome.returned and not missing and not twice,
-                       (f"{outcome}; " if not outcome.returned else "") + f"missing: {missing}, twice: {twice}")
-        exam.criterion("in lists of at most 500 tuples (id, total_cents, basket), by id",
-                       not receiver.wrong and 0 < receiver.longest <= 500,
-                       receiver.wrong or f"the longest has {receiver.longest}")
+        exam.criterion(
+            "every order that was there is sent, and none twice",
+            outcome.returned and not missing and not twice,
+            (f"{outcome}; " if not outcome.returned else "")
+            + f"missing: {missing}, twice: {twice}",
+        )
+        exam.criterion(
+            "in lists of at most 500 tuples (id, total_cents, basket), by id",
+            not receiver.wrong and 0 < receiver.longest <= 500,
+            receiver.wrong or f"the longest has {receiver.longest}",
+        )
         if receiver.wrong or not receiver.batches or not outcome.returned:
             pool.terminate()
             return
         one_moment = receiver.total == total
-        exam.criterion("the sum is that of one moment", one_moment, "it is" if one_moment else
-                       f"{total} cents at all moments of the reading, {receiver.total} sent")
-        exam.criterion("at most 3 MB of memory", peak <= MEMORY,
-                       "it is" if peak <= MEMORY else f"{peak / 1e6:.1f} MB")
+        exam.criterion(
+            "the sum is that of one moment",
+            one_moment,
+            "it is"
+            if one_moment
+            else f"{total} cents at all moments of the reading, {receiver.total} sent",
+        )
+        exam.criterion(
+            "at most 3 MB of memory",
+            peak <= MEMORY,
+            "it is" if peak <= MEMORY else f"{peak / 1e6:.1f} MB",
+        )
         rests = migrated == "it does"
-        exam.criterion("while the receiver rests, a migration goes through", rests, migrated or "it sent one batch only")
+        exam.criterion(
+            "while the receiver rests, a migration goes through",
+            rests,
+            migrated or "it sent one batch only",
+        )
         back = await _back(pool, 0)
-        exam.criterion("afterwards the connections are in the pool", back, f"idle: {pool.get_idle_size()} of 2")
+        exam.criterion(
+            "afterwards the connections are in the pool", back, f"idle: {pool.get_idle_size()} of 2"
+        )
         if peak > MEMORY:
             exam.trap("all at once")
         elif migrated and not rests:
@@ -199,10 +228,17 @@ async def _hang_up(exam: Examination, look: Any, pool: Any) -> None:
 
     outcome = await exam.run(pool, send, limit=LIMIT)
     await _back(pool, 1)
-    left = await look.fetchval("select count(*) from pg_stat_activity where usename = 'encore' and backend_xmin is not null")
-    right = isinstance(outcome.error, HangUp) and calls == 3 and pool.get_idle_size() == 2 and not left
-    exam.criterion("the receiver hangs up: that arrives, and nothing is left open", right,
-                   f"{outcome}; batches: {calls}, idle in the pool: {pool.get_idle_size()} of 2")
+    left = await look.fetchval(
+        "select count(*) from pg_stat_activity where usename = 'encore' and backend_xmin is not null"
+    )
+    right = (
+        isinstance(outcome.error, HangUp) and calls == 3 and pool.get_idle_size() == 2 and not left
+    )
+    exam.criterion(
+        "the receiver hangs up: that arrives, and nothing is left open",
+        right,
+        f"{outcome}; batches: {calls}, idle in the pool: {pool.get_idle_size()} of 2",
+    )
 
 
 async def _back(pool: Any, seconds: float) -> bool:
@@ -214,6 +250,7 @@ async def _back(pool: Any, seconds: float) -> bool:
 
 
 # Task 3: the first order that is wanted
+
 
 class Unwanted(Exception):
     pass
@@ -229,8 +266,12 @@ async def _first(exam: Examination) -> None:
         kept: list[Outcome] = []
         delays: list[str] = []
 
-        async def ends(what: str, wanted: Callable[[Any], Awaitable[bool]], right: Callable[[Outcome], bool],
-                       cancel: asyncio.Event | None = None) -> bool:
+        async def ends(
+            what: str,
+            wanted: Callable[[Any], Awaitable[bool]],
+            right: Callable[[Outcome], bool],
+            cancel: asyncio.Event | None = None,
+        ) -> bool:
             """Run it, and look at the pool in the moment in which the function is over."""
             idle = -1
 
@@ -251,12 +292,21 @@ async def _first(exam: Examination) -> None:
                     task.cancel()
                 return await task
 
-            kept.append(outcome := await attempt.run(code, limit=5))        # with its exception, whose traceback keeps frames
+            kept.append(
+                outcome := await attempt.run(code, limit=5)
+            )  # with its exception, whose traceback keeps frames
             good = right(outcome)
-            exam.criterion(what, good, str(outcome) if not outcome.returned else f"{str(outcome.value)[:50]} came back")
+            exam.criterion(
+                what,
+                good,
+                str(outcome) if not outcome.returned else f"{str(outcome.value)[:50]} came back",
+            )
             in_time = await _back(pool, 1.5)
-            exam.criterion("its connection is back when it is over", idle == 2,
-                           "it is" if idle == 2 else "later" if in_time else "not even 1.5 s later")
+            exam.criterion(
+                "its connection is back when it is over",
+                idle == 2,
+                "it is" if idle == 2 else "later" if in_time else "not even 1.5 s later",
+            )
             if idle != 2:
                 delays.append("later" if in_time else "never")
             return good and in_time
@@ -284,24 +334,46 @@ async def _first(exam: Examination) -> None:
             return False
 
         tap.clear()
-        go_on = await ends("order 3 is wanted", is_third, lambda outcome: isinstance(outcome.value, tuple)
-                           and outcome.value[0] == 3 and isinstance(outcome.value[2], dict))
+        go_on = await ends(
+            "order 3 is wanted",
+            is_third,
+            lambda outcome: (
+                isinstance(outcome.value, tuple)
+                and outcome.value[0] == 3
+                and isinstance(outcome.value[2], dict)
+            ),
+        )
         rows = sum(event.count for event in tap.events if event.message == "DataRow")
         exam.criterion("at most 200 orders are read for it", rows <= 200, f"{rows} of {count}")
         if go_on:
-            go_on = await ends("an exception of wanted() arrives", fails, lambda outcome: isinstance(outcome.error, Unwanted))
+            go_on = await ends(
+                "an exception of wanted() arrives",
+                fails,
+                lambda outcome: isinstance(outcome.error, Unwanted),
+            )
             if not isinstance(kept[-1].error, Unwanted) and kept[-1].returned:
                 exam.trap("swallowed")
         if go_on:
-            go_on = await ends("cancelled in wanted(): that arrives", waits,
-                               lambda outcome: isinstance(outcome.error, asyncio.CancelledError), reached)
+            go_on = await ends(
+                "cancelled in wanted(): that arrives",
+                waits,
+                lambda outcome: isinstance(outcome.error, asyncio.CancelledError),
+                reached,
+            )
             if kept[-1].returned:
                 exam.trap("swallowed")
         if go_on:
-            go_on = await ends(f"order {late} is wanted", is_late, lambda outcome: isinstance(outcome.value, tuple)
-                               and outcome.value[0] == late)
+            go_on = await ends(
+                f"order {late} is wanted",
+                is_late,
+                lambda outcome: isinstance(outcome.value, tuple) and outcome.value[0] == late,
+            )
         if go_on:
-            await ends("no order is wanted: None", none, lambda outcome: outcome.returned and outcome.value is None)
+            await ends(
+                "no order is wanted: None",
+                none,
+                lambda outcome: outcome.returned and outcome.value is None,
+            )
         pool.terminate()
     if "never" in delays:
         exam.trap("never")
@@ -311,37 +383,62 @@ async def _first(exam: Examination) -> None:
         exam.trap("everything")
 
 
-DRILL = Drill(NAME, "Exercise 13: an export, pages, and the first that is wanted", (
-    Task(1, "all orders, and no more memory", _export, drill=NAME, hints=(
-        "Three things are asked for: little memory, one moment, no open transaction while the receiver rests. Which of them do "
-        "fetch, a cursor and pages have?",
-        "One moment is one statement, or one transaction. It can be short if nothing in it waits for the receiver: what is read "
-        "has to lie somewhere until it is sent, and memory is not the place.",
-        "Write a cursor's rows, or COPY, to a tempfile.TemporaryFile; leave the transaction; then read the file in batches of "
-        "500 and send them.",
-    ), traps={
-        "all at once": "All orders are in memory at one time, whether as records, as a list, or as bytes.",
-        "open": "Little memory, and one moment. And as long as the receiver rests, a transaction is open: the migration waits, "
+DRILL = Drill(
+    NAME,
+    "Exercise 13: an export, pages, and the first that is wanted",
+    (
+        Task(
+            1,
+            "all orders, and no more memory",
+            _export,
+            drill=NAME,
+            hints=(
+                "Three things are asked for: little memory, one moment, no open transaction while the receiver rests. Which of them do "
+                "fetch, a cursor and pages have?",
+                "One moment is one statement, or one transaction. It can be short if nothing in it waits for the receiver: what is read "
+                "has to lie somewhere until it is sent, and memory is not the place.",
+                "Write a cursor's rows, or COPY, to a tempfile.TemporaryFile; leave the transaction; then read the file in batches of "
+                "500 and send them.",
+            ),
+            traps={
+                "all at once": "All orders are in memory at one time, whether as records, as a list, or as bytes.",
+                "open": "Little memory, and one moment. And as long as the receiver rests, a transaction is open: the migration waits, "
                 "and behind it the shop.",
-        "moments": "Little memory, and nothing is open. But each part was read at another moment: an order that was cancelled "
-                   "meanwhile is missing, and money that moved was counted twice.",
-    }),
-    Task(2, "pages that lose no order", paging.examine, drill=NAME, hints=(
-        "Which page is an order on when ten newer ones have come? And what does the browser have that stays true?",
-        "The next page begins after the last order that was shown: after its placed_at and its id. The order itself may be gone "
-        "by then, so both have to be in the token, exactly.",
-        "where (placed_at, id) < ($1, $2) order by placed_at desc, id desc limit 11; the token from isoformat() and id; "
-        "fromisoformat() and int() for the way back.",
-    ), traps=paging.TRAPS),
-    Task(3, "the first order that is wanted", _first, drill=NAME, hints=(
-        "Print pool.get_idle_size() in the line after `await first(…)`. Who closes what your `return` leaves?",
-        "return, break and exceptions do not close an async generator. There are two here, and each stands at its yield.",
-        "async with aclosing(parsed(pool)) as orders: in first(), and async with aclosing(orders_of(pool)) as rows: in parsed().",
-    ), traps={
-        "later": "The connection comes back some time after the function is over: a generator was left to Python to close.",
-        "never": "The caller keeps the exception, and with it the connection: the traceback has the frame, and the frame has the "
-                 "generator.",
-        "everything": "The connection is back in time. For the third order, all of them were read.",
-        "swallowed": "What happened in wanted() did not arrive: it looks as if no order was wanted.",
-    }),
-))
+                "moments": "Little memory, and nothing is open. But each part was read at another moment: an order that was cancelled "
+                "meanwhile is missing, and money that moved was counted twice.",
+            },
+        ),
+        Task(
+            2,
+            "pages that lose no order",
+            paging.examine,
+            drill=NAME,
+            hints=(
+                "Which page is an order on when ten newer ones have come? And what does the browser have that stays true?",
+                "The next page begins after the last order that was shown: after its placed_at and its id. The order itself may be gone "
+                "by then, so both have to be in the token, exactly.",
+                "where (placed_at, id) < ($1, $2) order by placed_at desc, id desc limit 11; the token from isoformat() and id; "
+                "fromisoformat() and int() for the way back.",
+            ),
+            traps=paging.TRAPS,
+        ),
+        Task(
+            3,
+            "the first order that is wanted",
+            _first,
+            drill=NAME,
+            hints=(
+                "Print pool.get_idle_size() in the line after `await first(…)`. Who closes what your `return` leaves?",
+                "return, break and exceptions do not close an async generator. There are two here, and each stands at its yield.",
+                "async with aclosing(parsed(pool)) as orders: in first(), and async with aclosing(orders_of(pool)) as rows: in parsed().",
+            ),
+            traps={
+                "later": "The connection comes back some time after the function is over: a generator was left to Python to close.",
+                "never": "The caller keeps the exception, and with it the connection: the traceback has the frame, and the frame has the "
+                "generator.",
+                "everything": "The connection is back in time. For the third order, all of them were read.",
+                "swallowed": "What happened in wanted() did not arrive: it looks as if no order was wanted.",
+            },
+        ),
+    ),
+)

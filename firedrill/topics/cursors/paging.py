@@ -7,12 +7,12 @@ from typing import Any
 
 import asyncpg
 
-from .. import servers, wire
-from ..servers.server import SUPERUSER
-from .drill import Examination
+from ... import servers, wire
+from ...servers.server import SUPERUSER
+from ...checking.examination import Examination
 from .searching import usable
 
-PAGES = 40          # there are 13; whoever reads this many reads in a circle
+PAGES = 40  # there are 13; whoever reads this many reads in a circle
 # From old to new: 15 at the same moment, 25 within the same millisecond, and the shop's own, older than both.
 MOMENTS = """
     create index on orders (placed_at, id);
@@ -25,7 +25,13 @@ MOMENTS = """
 NEW = """
     insert into orders (customer_id, placed_at, total_cents, basket)
     values (7, '2028-01-01', 4900, '{"of": "meanwhile"}'), (7, '2028-01-02', 4900, '{"of": "meanwhile"}')"""
-NO_TOKENS = ("nonsense", "2026-12-01", "1'; drop table orders; --", "|", "2026-12-01T00:00:00+00:00|99999999999999999999")
+NO_TOKENS = (
+    "nonsense",
+    "2026-12-01",
+    "1'; drop table orders; --",
+    "|",
+    "2026-12-01T00:00:00+00:00|99999999999999999999",
+)
 
 TRAPS = {
     "moved": "Two orders came in, and the last ones of a page are on the next page again: a page's number is no place.",
@@ -40,8 +46,14 @@ async def examine(exam: Examination) -> None:
     with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
         look = await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER))
         await look.execute(MOMENTS)
-        right = [row["id"] for row in await look.fetch("select id from orders order by placed_at desc, id desc")]
-        kinds = {row["id"]: row["kind"] for row in await look.fetch("select id, basket ->> 'of' as kind from orders")}
+        right = [
+            row["id"]
+            for row in await look.fetch("select id from orders order by placed_at desc, id desc")
+        ]
+        kinds = {
+            row["id"]: row["kind"]
+            for row in await look.fetch("select id, basket ->> 'of' as kind from orders")
+        }
         conn = await asyncpg.connect(tap.dsn())
 
         async def nothing(_: list[Any]) -> None:
@@ -57,25 +69,40 @@ async def examine(exam: Examination) -> None:
         tap.clear()
         shown, problem, count = await _read(exam, conn, nothing)
         rows = sum(event.count for event in tap.events if event.message == "DataRow")
-        exam.criterion("all orders, newest first, ten a page", shown == right, problem or _compared(shown, right))
+        exam.criterion(
+            "all orders, newest first, ten a page",
+            shown == right,
+            problem or _compared(shown, right),
+        )
         lost = {kinds.get(number) for number in set(right) - set(shown)} | {
-            kinds.get(number) for number in shown if shown.count(number) > 1}
+            kinds.get(number) for number in shown if shown.count(number) > 1
+        }
         if problem:
             return
-        exam.criterion("PostgreSQL sends what a page needs", rows <= 12 * count, f"{rows} rows for {count} pages")
+        exam.criterion(
+            "PostgreSQL sends what a page needs",
+            rows <= 12 * count,
+            f"{rows} rows for {count} pages",
+        )
 
         moved, problem, _ = await _read(exam, conn, sell)
         twice, gone = len(moved) - len(set(moved)), len(set(right) - set(moved))
         steady = not problem and not twice and gone == len(set(right) - set(shown))
-        exam.criterion("two orders come in after each page: nothing twice, nothing lost", steady and not gone,
-                       problem or f"twice: {twice}, lost: {gone}")
+        exam.criterion(
+            "two orders come in after each page: nothing twice, nothing lost",
+            steady and not gone,
+            problem or f"twice: {twice}, lost: {gone}",
+        )
 
         await look.execute("delete from orders where basket ->> 'of' = 'meanwhile'")
         cut, problem, _ = await _read(exam, conn, cancel_last)
         twice, gone = len(cut) - len(set(cut)), len(set(right) - set(cut))
         anchored = not problem and not twice and gone == len(set(right) - set(shown))
-        exam.criterion("the last order of each page is cancelled: nothing twice, nothing lost", anchored and not gone,
-                       problem or f"twice: {twice}, lost: {gone}")
+        exam.criterion(
+            "the last order of each page is cancelled: nothing twice, nothing lost",
+            anchored and not gone,
+            problem or f"twice: {twice}, lost: {gone}",
+        )
 
         accepted = ""
         for token in NO_TOKENS:
@@ -84,7 +111,11 @@ async def examine(exam: Examination) -> None:
                 accepted = accepted or f"{token!r}: {outcome}"
             if outcome.hung:
                 break
-        exam.criterion("what cannot be a token: ValueError", not accepted, accepted or f"{len(NO_TOKENS)} of {len(NO_TOKENS)}")
+        exam.criterion(
+            "what cannot be a token: ValueError",
+            not accepted,
+            accepted or f"{len(NO_TOKENS)} of {len(NO_TOKENS)}",
+        )
         exam.criterion("the connection can be used afterwards", *await usable(conn))
     if "a rush" in lost:
         exam.trap("rounded")
@@ -98,7 +129,9 @@ async def examine(exam: Examination) -> None:
         exam.trap("everything")
 
 
-async def _read(exam: Examination, conn: Any, meanwhile: Callable[[list[Any]], Awaitable[None]]) -> tuple[list[Any], str, int]:
+async def _read(
+    exam: Examination, conn: Any, meanwhile: Callable[[list[Any]], Awaitable[None]]
+) -> tuple[list[Any], str, int]:
     """What all pages show, what is wrong with one of them, and how many there are."""
     shown: list[Any] = []
     token = None
@@ -112,7 +145,11 @@ async def _read(exam: Examination, conn: Any, meanwhile: Callable[[list[Any]], A
         except (TypeError, ValueError):
             return shown, f"page {count}: {str(outcome.value)[:60]} came back", count
         if len(page) > 10 or not (token is None or isinstance(token, str)):
-            return shown, f"page {count}: {len(page)} orders, and {type(token).__name__} for a token", count
+            return (
+                shown,
+                f"page {count}: {len(page)} orders, and {type(token).__name__} for a token",
+                count,
+            )
         if token is not None and len(page) != 10:
             return shown, f"page {count}, not the last: {len(page)} orders", count
         shown += page

@@ -11,16 +11,16 @@ from typing import Any
 
 import asyncpg
 
-from .. import servers
-from ..expect import public_name
-from ..servers.server import SUPERUSER, Server
-from .attempt import Outcome
-from .drill import Drill, Examination, Task
+from ... import servers
+from ...expect import public_name
+from ...servers.server import SUPERUSER, Server
+from ...checking.outcome import Outcome
+from ...checking.examination import Examination
 
 NAME = "12_migrations"
-OPEN = 1.5              # seconds for which the report's transaction is open once the migration has begun
-PATIENCE = OPEN / 2     # seconds that a customer's request may take
-LIMIT = 10.0            # seconds for a migration
+OPEN = 1.5  # seconds for which the report's transaction is open once the migration has begun
+PATIENCE = OPEN / 2  # seconds that a customer's request may take
+LIMIT = 10.0  # seconds for a migration
 
 Request = Callable[[Any, int], Awaitable[object]]
 
@@ -31,15 +31,17 @@ class Load:
     def __init__(self) -> None:
         self.answered = 0
         self._asked_for = 0
-        self.longest = 0.0          # seconds
+        self.longest = 0.0  # seconds
         self.errors: Counter[str] = Counter()
         self._ended = asyncio.Event()
         self._customers: list[asyncio.Task[None]] = []
 
     async def start(self, postgres: Server, request: Request, customers: int = 4) -> None:
         connections = [await asyncpg.connect(postgres.dsn()) for _ in range(customers)]
-        self._customers = [asyncio.create_task(self._customer(request, conn, number))
-                           for number, conn in enumerate(connections)]
+        self._customers = [
+            asyncio.create_task(self._customer(request, conn, number))
+            for number, conn in enumerate(connections)
+        ]
         await self.more(customers * 5)
 
     async def _customer(self, request: Request, conn: Any, number: int) -> None:
@@ -53,13 +55,15 @@ class Load:
                 if conn.is_closed():
                     return
             self.longest = max(self.longest, time.perf_counter() - begun)
-            await asyncio.sleep(0.02)       # a customer reads, and the migration has the processor
+            await asyncio.sleep(0.02)  # a customer reads, and the migration has the processor
 
     async def more(self, requests: int) -> None:
         """Wait until there were so many more, or none can come any more."""
         self._asked_for += requests
         enough = self.answered + self.errors.total() + requests
-        while self.answered + self.errors.total() < enough and not all(one.done() for one in self._customers):
+        while self.answered + self.errors.total() < enough and not all(
+            one.done() for one in self._customers
+        ):
             await asyncio.sleep(0.005)
 
     async def end(self) -> None:
@@ -69,13 +73,19 @@ class Load:
     def describe(self, exam: Examination, whose: str = "a customer") -> None:
         failed = ", ".join(f"{count} x {name}" for name, count in self.errors.most_common(3))
         total = self.answered + self.errors.total()
-        exam.criterion(f"no request of {whose} failed", not self.errors,
-                       f"of {total}: {failed}" if failed else f"0 of {min(total, self._asked_for)} or more")
+        exam.criterion(
+            f"no request of {whose} failed",
+            not self.errors,
+            f"of {total}: {failed}" if failed else f"0 of {min(total, self._asked_for)} or more",
+        )
 
     def describe_time(self, exam: Examination, *others: Load) -> None:
         slow = max(self.longest, *(one.longest for one in others), 0) >= PATIENCE
-        exam.criterion(f"no request took longer than {PATIENCE:g} s", not slow,
-                       "the longest took longer" if slow else "all were answered in time")
+        exam.criterion(
+            f"no request took longer than {PATIENCE:g} s",
+            not slow,
+            "the longest took longer" if slow else "all were answered in time",
+        )
 
 
 @contextlib.asynccontextmanager
@@ -104,8 +114,9 @@ async def _report(postgres: Server, query: str) -> AsyncIterator[Callable[[], Aw
         conn.terminate()
 
 
-async def _beside(exam: Examination, postgres: Server, request: Request, query: str,
-                  whose: str) -> tuple[Outcome, bool]:
+async def _beside(
+    exam: Examination, postgres: Server, request: Request, query: str, whose: str
+) -> tuple[Outcome, bool]:
     """The migration beside customers and `whose` transaction, which begins with `query`.
 
     Gives what came of it, and whether customers stood in line.
@@ -116,17 +127,29 @@ async def _beside(exam: Examination, postgres: Server, request: Request, query: 
     async with _report(postgres, query) as ended:
         outcome = await exam.run(conn, limit=LIMIT)
         went_on = await ended()
-    left = None if conn.is_closed() or conn.is_in_transaction() else await conn.fetchval("show lock_timeout")
+    left = (
+        None
+        if conn.is_closed() or conn.is_in_transaction()
+        else await conn.fetchval("show lock_timeout")
+    )
     await load.more(20)
     await load.end()
-    exam.criterion("the migration came to its end", outcome.returned,
-                   "without an error" if outcome.returned else str(outcome))
+    exam.criterion(
+        "the migration came to its end",
+        outcome.returned,
+        "without an error" if outcome.returned else str(outcome),
+    )
     load.describe(exam)
     load.describe_time(exam)
-    exam.criterion(f"{whose} came to its end", went_on, "undisturbed" if went_on else "somebody ended it")
+    exam.criterion(
+        f"{whose} came to its end", went_on, "undisturbed" if went_on else "somebody ended it"
+    )
     if outcome.returned:
-        exam.criterion("the connection is as it was: no lock_timeout is left on it", left in (None, "0"),
-                       f"lock_timeout is {left}")
+        exam.criterion(
+            "the connection is as it was: no lock_timeout is left on it",
+            left in (None, "0"),
+            f"lock_timeout is {left}",
+        )
     if not went_on:
         exam.trap("killed")
     if isinstance(outcome.error, asyncpg.InFailedSQLTransactionError):
@@ -136,6 +159,7 @@ async def _beside(exam: Examination, postgres: Server, request: Request, query: 
 
 # Task 1: a column
 
+
 async def _look_at_the_seats(conn: Any, _: int) -> None:
     await conn.fetch("select label, status from seats where event_id = 5")
 
@@ -143,19 +167,32 @@ async def _look_at_the_seats(conn: Any, _: int) -> None:
 async def _column(exam: Examination) -> None:
     with servers.open() as stack:
         look = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
-        outcome, queue = await _beside(exam, stack.postgres, _look_at_the_seats, "select sum(price_cents) from seats",
-                                       "the report")
+        outcome, queue = await _beside(
+            exam,
+            stack.postgres,
+            _look_at_the_seats,
+            "select sum(price_cents) from seats",
+            "the report",
+        )
         column = await look.fetchrow("""
             select is_nullable, column_default from information_schema.columns
             where table_name = 'seats' and column_name = 'zone'""")
         rows = column and await look.fetchval("select count(*) from seats where zone = 'stalls'")
-        exam.criterion("seats.zone is there: NOT NULL, default 'stalls', in all rows",
-                       column is not None and column["is_nullable"] == "NO" and "stalls" in (column["column_default"] or "")
-                       and rows == 500, "it is not there" if column is None else
-                       f"nullable: {column['is_nullable'].lower()}, default: {column['column_default']}, in {rows} rows")
+        exam.criterion(
+            "seats.zone is there: NOT NULL, default 'stalls', in all rows",
+            column is not None
+            and column["is_nullable"] == "NO"
+            and "stalls" in (column["column_default"] or "")
+            and rows == 500,
+            "it is not there"
+            if column is None
+            else f"nullable: {column['is_nullable'].lower()}, default: {column['column_default']}, in {rows} rows",
+        )
         if queue:
             exam.trap("queue")
-        elif isinstance(outcome.error, asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError | TimeoutError):
+        elif isinstance(
+            outcome.error, asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError | TimeoutError
+        ):
             exam.trap("gave up")
         elif outcome.returned and column is None:
             exam.trap("silent")
@@ -196,19 +233,35 @@ async def _index(exam: Examination) -> None:
         look = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
         await look.execute(WITHOUT)
         await look.execute(NOTE)
-        outcome, queue = await _beside(exam, stack.postgres, _order, "update orders set basket = basket where id = 90",
-                                       "the other transaction")
+        outcome, queue = await _beside(
+            exam,
+            stack.postgres,
+            _order,
+            "update orders set basket = basket where id = 90",
+            "the other transaction",
+        )
         index = await look.fetchrow(INDEX)
         right = index is not None and "orders USING btree (placed_at)" in index["definition"]
-        exam.criterion("orders has the index orders_placed_at, on placed_at", right,
-                       "there is none" if index is None else index["definition"])
+        exam.criterion(
+            "orders has the index orders_placed_at, on placed_at",
+            right,
+            "there is none" if index is None else index["definition"],
+        )
         if right:
-            exam.criterion("PostgreSQL can use it: it is valid", index["indisvalid"],
-                           "valid" if index["indisvalid"] else "not valid")
+            exam.criterion(
+                "PostgreSQL can use it: it is valid",
+                index["indisvalid"],
+                "valid" if index["indisvalid"] else "not valid",
+            )
         blocked = await look.fetchval("select count(*) from ddl_locks")
-        exam.criterion("orders could be written while the index was built", not blocked,
-                       "the migration held a lock against it" if blocked else "no lock against it was held")
-        left = await look.fetchval("select count(*) from pg_index where indrelid = 'orders'::regclass and not indisvalid")
+        exam.criterion(
+            "orders could be written while the index was built",
+            not blocked,
+            "the migration held a lock against it" if blocked else "no lock against it was held",
+        )
+        left = await look.fetchval(
+            "select count(*) from pg_index where indrelid = 'orders'::regclass and not indisvalid"
+        )
         if right and index["indisvalid"]:
             exam.criterion("no broken index is left", not left, f"{left} left")
         if isinstance(outcome.error, asyncpg.ActiveSQLTransactionError):
@@ -236,24 +289,38 @@ UNCORRECTED = "the amount of before its correction"
 class Version:
     """Of the application: it knows the column by one name, writes and corrects payments, and reads those of both versions."""
 
-    def __init__(self, column: str, written: dict[int, tuple[int, ...]], wrong: Counter[str]) -> None:
+    def __init__(
+        self, column: str, written: dict[int, tuple[int, ...]], wrong: Counter[str]
+    ) -> None:
         self.column, self.wrong = column, wrong
-        self.written = written      # by the payment's id the amounts that it may have now: two while it is being corrected
+        self.written = written  # by the payment's id the amounts that it may have now: two while it is being corrected
         self.load = Load()
 
     async def request(self, conn: Any, number: int) -> None:
         amount = 1000 + 2 * len(self.written)
-        payment = await conn.fetchval(f"insert into payments (order_id, {self.column}, method) values ($1, $2, 'card') "
-                                      "returning id", 1 + number, amount)
+        payment = await conn.fetchval(
+            f"insert into payments (order_id, {self.column}, method) values ($1, $2, 'card') "
+            "returning id",
+            1 + number,
+            amount,
+        )
         self.written[payment] = amount, amount + 1
-        await conn.execute(f"update payments set {self.column} = $2 where id = $1", payment, amount + 1)
+        await conn.execute(
+            f"update payments set {self.column} = $2 where id = $1", payment, amount + 1
+        )
         self.written[payment] = (amount + 1,)
         for one in {payment, *[*self.written][-4:]}:
             before = self.written[one]
             found = await conn.fetchval(f"select {self.column} from payments where id = $1", one)
             if found not in before + self.written[one]:
                 uncorrected = found == self.written[one][-1] - 1
-                self.wrong["no amount" if found is None else UNCORRECTED if uncorrected else "another amount"] += 1
+                self.wrong[
+                    "no amount"
+                    if found is None
+                    else UNCORRECTED
+                    if uncorrected
+                    else "another amount"
+                ] += 1
 
 
 async def _rename(exam: Examination) -> None:
@@ -284,42 +351,91 @@ async def _rename(exam: Examination) -> None:
         await old.load.end()
         if deployed:
             await new.load.end()
-        exam.criterion("the migration came to its end", outcome.returned,
-                       str(outcome) if not outcome.returned else "without an error")
-        exam.criterion("the new version was deployed", len(deployed) == 2, "deploy() was awaited" if len(deployed) == 2 else
-                       "deploy() did not come to its end" if deployed else "deploy() was not called")
+        exam.criterion(
+            "the migration came to its end",
+            outcome.returned,
+            str(outcome) if not outcome.returned else "without an error",
+        )
+        exam.criterion(
+            "the new version was deployed",
+            len(deployed) == 2,
+            "deploy() was awaited"
+            if len(deployed) == 2
+            else "deploy() did not come to its end"
+            if deployed
+            else "deploy() was not called",
+        )
         old.load.describe(exam, "the old version")
         new.load.describe(exam, "the new version")
-        exam.criterion("whatever one version writes, both read", not wrong,
-                       ", ".join(f"{count} x {what}" for what, count in wrong.items()) or "the same amounts")
+        exam.criterion(
+            "whatever one version writes, both read",
+            not wrong,
+            ", ".join(f"{count} x {what}" for what, count in wrong.items()) or "the same amounts",
+        )
         old.load.describe_time(exam, new.load)
-        columns = {row["column_name"]: row["is_nullable"] for row in await look.fetch(
-            "select column_name, is_nullable from information_schema.columns where table_name = 'payments'")}
+        columns = {
+            row["column_name"]: row["is_nullable"]
+            for row in await look.fetch(
+                "select column_name, is_nullable from information_schema.columns where table_name = 'payments'"
+            )
+        }
         there = "paid_cents" in columns and "amount_cents" not in columns
-        exam.criterion("payments has paid_cents, and amount_cents no more", there, ", ".join(sorted(columns)))
+        exam.criterion(
+            "payments has paid_cents, and amount_cents no more", there, ", ".join(sorted(columns))
+        )
         if there:
             expected = paid + sum(amounts[-1] for amounts in written.values())
             total = await look.fetchval("select sum(paid_cents) from payments")
-            exam.criterion("not a cent is lost", total == expected, "all there" if total == expected else
-                           f"{abs(expected - (total or 0))} cents are missing or too many")
-            empty = await look.fetchval("select count(*) from payments where paid_cents is null and id <= $1", last)
-            exam.criterion("paid_cents is NOT NULL, as amount_cents was", columns["paid_cents"] == "NO",
-                           "NOT NULL" if columns["paid_cents"] == "NO" else "it may be NULL")
-            checked = await look.fetchval("select count(*) from pg_constraint where conrelid = 'payments'::regclass "
-                                          "and pg_get_constraintdef(oid) ~ 'paid_cents > 0' and convalidated")
-            exam.criterion("and it has the CHECK (… > 0) that amount_cents had", checked == 1,
-                           "valid" if checked else "there is none")
+            exam.criterion(
+                "not a cent is lost",
+                total == expected,
+                "all there"
+                if total == expected
+                else f"{abs(expected - (total or 0))} cents are missing or too many",
+            )
+            empty = await look.fetchval(
+                "select count(*) from payments where paid_cents is null and id <= $1", last
+            )
+            exam.criterion(
+                "paid_cents is NOT NULL, as amount_cents was",
+                columns["paid_cents"] == "NO",
+                "NOT NULL" if columns["paid_cents"] == "NO" else "it may be NULL",
+            )
+            checked = await look.fetchval(
+                "select count(*) from pg_constraint where conrelid = 'payments'::regclass "
+                "and pg_get_constraintdef(oid) ~ 'paid_cents > 0' and convalidated"
+            )
+            exam.criterion(
+                "and it has the CHECK (… > 0) that amount_cents had",
+                checked == 1,
+                "valid" if checked else "there is none",
+            )
         left = await look.fetchval(THINGS)
         if there:
-            exam.criterion("nothing else is left of the migration: trigger, function, constraint", left <= things,
-                           "nothing" if left <= things else f"{left - things} left")
-        traps = (("unfilled", there and bool(empty) and not wrong), ("copied", there and total != expected))
-        _rename_traps(exam, old, new, wrong, outcome, [name for name, fallen in traps if fallen][:1])
+            exam.criterion(
+                "nothing else is left of the migration: trigger, function, constraint",
+                left <= things,
+                "nothing" if left <= things else f"{left - things} left",
+            )
+        traps = (
+            ("unfilled", there and bool(empty) and not wrong),
+            ("copied", there and total != expected),
+        )
+        _rename_traps(
+            exam, old, new, wrong, outcome, [name for name, fallen in traps if fallen][:1]
+        )
         if outcome.returned and not deployed and not old.load.errors:
             exam.trap("not deployed")
 
 
-def _rename_traps(exam: Examination, old: Version, new: Version, wrong: Counter[str], outcome: Outcome, lost: list[str]) -> None:
+def _rename_traps(
+    exam: Examination,
+    old: Version,
+    new: Version,
+    wrong: Counter[str],
+    outcome: Outcome,
+    lost: list[str],
+) -> None:
     unknown = public_name(asyncpg.UndefinedColumnError)
     refused = public_name(asyncpg.NotNullViolationError)
     if old.load.errors[unknown]:
@@ -338,53 +454,78 @@ def _rename_traps(exam: Examination, old: Version, new: Version, wrong: Counter[
         exam.trap("copied")
 
 
-DRILL = Drill(NAME, "Exercise 12: migrations while the shop sells", (
-    Task(1, "a column, beside a report", _column, drill=NAME, hints=(
-        "Run the check as it is, with a print of `await views.locks(...)` in mind: who waits for whom?",
-        "An ALTER TABLE that waits for its lock makes everybody wait who comes after it. It must not wait for long, and may "
-        "come again.",
-        "`set local lock_timeout = '50ms'` and the ALTER in one transaction; on LockNotAvailableError a pause, then both "
-        "again in a new transaction, until it succeeds or a deadline is over.",
-    ), traps={
-        "queue": "The migration waited for the report, and every customer waited behind the migration.",
-        "gave up": "The first time the lock was not there, the migration gave up. The report ends by itself; try again.",
-        "aborted": "After an error the transaction takes no statement until it is rolled back. Each try needs one of its own.",
-        "killed": "The report was ended to make room. Its work is lost, and the next one begins tomorrow at the same time.",
-        "silent": "It said that all is well, and the column is not there.",
-    }),
-    Task(2, "an index, the second time", _index, drill=NAME, hints=(
-        "Look at what last night left: `\\d orders` in psql, or pg_index.indisvalid.",
-        "CREATE INDEX CONCURRENTLY waits for transactions that are older, and disturbs nobody while it waits. What does IF NOT "
-        "EXISTS say to an index that is not valid? What does a lock_timeout do to one that is being built?",
-        "`drop index concurrently if exists orders_placed_at`, then `create index concurrently orders_placed_at on orders "
-        "(placed_at)`, both outside of a transaction, with no lock_timeout. Or `reindex index concurrently`.",
-    ), traps={
-        "queue": "Customers waited behind the migration, which waited behind a transaction that writes or reads orders.",
-        "writers": "While an index is built without CONCURRENTLY, or a table is locked, nobody can write to it. Here that was "
-                   "short; orders has 97 rows.",
-        "invalid": "There is an index of that name, and PostgreSQL does not use it: it is not valid. IF NOT EXISTS asks for the "
-                   "name only.",
-        "transaction": "CREATE and DROP INDEX CONCURRENTLY are several transactions, and cannot be part of one. Several "
-                       "statements in one execute() are one, too.",
-        "aborted": "After an error the transaction takes no statement until it is rolled back.",
-        "gave up": "A lock_timeout also ends the waiting for older transactions, which harms nobody, and leaves an index that is "
-                   "not valid.",
-        "killed": "Somebody's transaction was ended to make room, and what it had written is lost.",
-    }),
-    Task(3, "a column gets another name", _rename, drill=NAME, hints=(
-        "Write down which statements the old version sends, which the new one, and when both do so.",
-        "While both run, both columns have to be there, and each write to one has to reach the other. Expand, deploy, contract.",
-        "Add paid_cents with its CHECK; a BEFORE INSERT OR UPDATE trigger that gives both columns the amount that was written, "
-        "for an update the one that was changed; fill the old rows; SET NOT NULL; `await deploy()`; then drop trigger, "
-        "function, and amount_cents.",
-    ), traps={
-        "at once": "The old version was still running when its column was gone.",
-        "too late": "The new version was started before its column was there.",
-        "refused": "One version's rows were refused: a column that it does not know may not be NULL.",
-        "apart": "Both columns are there, and each version sees what it wrote itself only.",
-        "copied": "Payments are missing in the new column: they were written between the copying and what keeps the two alike.",
-        "updates": "A payment was corrected under one name and not under the other. Which of the two did an UPDATE change?",
-        "unfilled": "The payments of before have no amount in the new column: nothing has filled it.",
-        "not deployed": "All is as before: the new version was never started. The migration has to call deploy().",
-    }),
-))
+DRILL = Drill(
+    NAME,
+    "Exercise 12: migrations while the shop sells",
+    (
+        Task(
+            1,
+            "a column, beside a report",
+            _column,
+            drill=NAME,
+            hints=(
+                "Run the check as it is, with a print of `await views.locks(...)` in mind: who waits for whom?",
+                "An ALTER TABLE that waits for its lock makes everybody wait who comes after it. It must not wait for long, and may "
+                "come again.",
+                "`set local lock_timeout = '50ms'` and the ALTER in one transaction; on LockNotAvailableError a pause, then both "
+                "again in a new transaction, until it succeeds or a deadline is over.",
+            ),
+            traps={
+                "queue": "The migration waited for the report, and every customer waited behind the migration.",
+                "gave up": "The first time the lock was not there, the migration gave up. The report ends by itself; try again.",
+                "aborted": "After an error the transaction takes no statement until it is rolled back. Each try needs one of its own.",
+                "killed": "The report was ended to make room. Its work is lost, and the next one begins tomorrow at the same time.",
+                "silent": "It said that all is well, and the column is not there.",
+            },
+        ),
+        Task(
+            2,
+            "an index, the second time",
+            _index,
+            drill=NAME,
+            hints=(
+                "Look at what last night left: `\\d orders` in psql, or pg_index.indisvalid.",
+                "CREATE INDEX CONCURRENTLY waits for transactions that are older, and disturbs nobody while it waits. What does IF NOT "
+                "EXISTS say to an index that is not valid? What does a lock_timeout do to one that is being built?",
+                "`drop index concurrently if exists orders_placed_at`, then `create index concurrently orders_placed_at on orders "
+                "(placed_at)`, both outside of a transaction, with no lock_timeout. Or `reindex index concurrently`.",
+            ),
+            traps={
+                "queue": "Customers waited behind the migration, which waited behind a transaction that writes or reads orders.",
+                "writers": "While an index is built without CONCURRENTLY, or a table is locked, nobody can write to it. Here that was "
+                "short; orders has 97 rows.",
+                "invalid": "There is an index of that name, and PostgreSQL does not use it: it is not valid. IF NOT EXISTS asks for the "
+                "name only.",
+                "transaction": "CREATE and DROP INDEX CONCURRENTLY are several transactions, and cannot be part of one. Several "
+                "statements in one execute() are one, too.",
+                "aborted": "After an error the transaction takes no statement until it is rolled back.",
+                "gave up": "A lock_timeout also ends the waiting for older transactions, which harms nobody, and leaves an index that is "
+                "not valid.",
+                "killed": "Somebody's transaction was ended to make room, and what it had written is lost.",
+            },
+        ),
+        Task(
+            3,
+            "a column gets another name",
+            _rename,
+            drill=NAME,
+            hints=(
+                "Write down which statements the old version sends, which the new one, and when both do so.",
+                "While both run, both columns have to be there, and each write to one has to reach the other. Expand, deploy, contract.",
+                "Add paid_cents with its CHECK; a BEFORE INSERT OR UPDATE trigger that gives both columns the amount that was written, "
+                "for an update the one that was changed; fill the old rows; SET NOT NULL; `await deploy()`; then drop trigger, "
+                "function, and amount_cents.",
+            ),
+            traps={
+                "at once": "The old version was still running when its column was gone.",
+                "too late": "The new version was started before its column was there.",
+                "refused": "One version's rows were refused: a column that it does not know may not be NULL.",
+                "apart": "Both columns are there, and each version sees what it wrote itself only.",
+                "copied": "Payments are missing in the new column: they were written between the copying and what keeps the two alike.",
+                "updates": "A payment was corrected under one name and not under the other. Which of the two did an UPDATE change?",
+                "unfilled": "The payments of before have no amount in the new column: nothing has filled it.",
+                "not deployed": "All is as before: the new version was never started. The migration has to call deploy().",
+            },
+        ),
+    ),
+)

@@ -9,16 +9,16 @@ from typing import Any
 
 import asyncpg
 
-from .. import servers, wire
-from ..servers.server import SUPERUSER
+from ... import servers, wire
+from ...servers.server import SUPERUSER
 from . import attempt
-from .attempt import Outcome
-from .drill import Examination
+from ...checking.outcome import Outcome
+from ...checking.examination import Examination
 
 ROWS = 1000
-ROUND_TRIPS = 1000          # one for each row; a savepoint for each row takes 3,000, halving with 10 bad rows about 500
-BAD = 300                   # is found before the dead-lock, and again after it
-LOCKS = 200                 # a chunk of 100 savepoints that are rolled back, twice
+ROUND_TRIPS = 1000  # one for each row; a savepoint for each row takes 3,000, halving with 10 bad rows about 500
+BAD = 300  # is found before the dead-lock, and again after it
+LOCKS = 200  # a chunk of 100 savepoints that are rolled back, twice
 # nextval and setval are not undone, so the sequence keeps the largest number whatever is rolled back.
 SCHEMA = """
     create table vouchers (code text primary key, order_id int not null references orders, cents int not null check (cents > 0));
@@ -48,22 +48,25 @@ IMPATIENT = "alter role encore in database encore set deadlock_timeout = '50ms'"
 TRAPS = {
     "row by row": "The right rows, and too many round trips: a savepoint for each row costs three.",
     "piled up": "The more rows are bad, the more transaction numbers stay locked: savepoints that are rolled back are still set. "
-                "A longer file fills the lock table of the whole server.",
+    "A longer file fills the lock table of the whole server.",
     "blamed": "There was nothing wrong with those rows: a dead-lock hit the transaction, and they were refused for it.",
     "counted twice": "The bad row of the first attempt came back with that of the second: what an attempt has found ends "
-                     "with the attempt.",
+    "with the attempt.",
     "inside": "The retry was inside of the transaction: the dead-lock came again, as the locks were never given back, or the "
-              "transaction was aborted.",
+    "transaction was aborted.",
     "never gives up": "It went on after the fifth attempt. Whatever broke the first five will break the next as well, and "
-                      "whoever waits for the load learns nothing.",
+    "whoever waits for the load learns nothing.",
     "piece by piece": "The load was interrupted, and a part of it stays.",
 }
 
 Interrupt = Callable[[asyncio.Task[Any]], Awaitable[None]]
 
 
-async def interrupted(exam: Examination, look: Any, interrupt: Interrupt, *arguments: Any, limit: float = 10) -> Outcome:
+async def interrupted(
+    exam: Examination, look: Any, interrupt: Interrupt, *arguments: Any, limit: float = 10
+) -> Outcome:
     """Run the learner's code until one of its queries waits for a lock, then `interrupt` it. The holder lets go later."""
+
     async def call() -> Any:
         result = exam.code(*arguments)
         return await result if inspect.isawaitable(result) else result
@@ -80,7 +83,8 @@ async def interrupted(exam: Examination, look: Any, interrupt: Interrupt, *argum
 async def until_waiting(look: Any, count: int, task: asyncio.Future[Any]) -> None:
     """Until so many backends wait for a lock, or the task is done."""
     while not task.done() and count > await look.fetchval(
-            "select count(*) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0"):
+        "select count(*) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0"
+    ):
         await asyncio.sleep(0.01)
 
 
@@ -90,8 +94,13 @@ def rows(bad: int = 0) -> tuple[list[tuple[Any, ...]], list[int]]:
     numbers = [(2 * n + 1) * ROWS // (2 * bad) for n in range(bad)]
     for n, number in enumerate(numbers):
         code, order, cents = made[number]
-        made[number] = ((code, 99999, cents), (code, order, 0), ("V0", order, cents), (None, order, cents),
-                        (code, order, 2**31))[n % 5]
+        made[number] = (
+            (code, 99999, cents),
+            (code, order, 0),
+            ("V0", order, cents),
+            (None, order, cents),
+            (code, order, 2**31),
+        )[n % 5]
     return made, numbers
 
 
@@ -130,38 +139,70 @@ async def _batch(exam: Examination, stack: Any, look: Any) -> bool:
     outcome = await exam.run(pool, made, limit=20)
     right = await _stored(exam, look, outcome, made, bad)
     locks = await look.fetchval("select last_value from most_locks")
-    exam.criterion(f"and never more than {LOCKS} transaction numbers locked", locks <= LOCKS, f"{locks}")
+    exam.criterion(
+        f"and never more than {LOCKS} transaction numbers locked", locks <= LOCKS, f"{locks}"
+    )
     if right and locks > LOCKS:
         exam.trap("piled up")
     pool.terminate()
     return right
 
 
-async def _stored(exam: Examination, look: Any, outcome: Outcome, made: list[tuple[Any, ...]], bad: list[int]) -> bool:
-    kept = await look.fetchval("select count(*) from vouchers where code = any($1) and cents = 500", [row[0] for row in made])
-    refused = outcome.value if outcome.returned and isinstance(outcome.value, list | tuple | set) else None
+async def _stored(
+    exam: Examination, look: Any, outcome: Outcome, made: list[tuple[Any, ...]], bad: list[int]
+) -> bool:
+    kept = await look.fetchval(
+        "select count(*) from vouchers where code = any($1) and cents = 500",
+        [row[0] for row in made],
+    )
+    refused = (
+        outcome.value
+        if outcome.returned and isinstance(outcome.value, list | tuple | set)
+        else None
+    )
     right = kept == ROWS - len(bad) and refused is not None and sorted(refused) == bad
-    exam.criterion(f"{len(bad)} of {ROWS} vouchers are bad: the others are stored, those come back", right,
-                   f"{kept} stored, {'' if refused is None else f'{len(refused)} numbers came back'}"
-                   f"{outcome if refused is None else ''}")
+    exam.criterion(
+        f"{len(bad)} of {ROWS} vouchers are bad: the others are stored, those come back",
+        right,
+        f"{kept} stored, {'' if refused is None else f'{len(refused)} numbers came back'}"
+        f"{outcome if refused is None else ''}",
+    )
     return right
 
 
 async def _interruption(exam: Examination, stack: Any, look: Any, pool: Any) -> bool:
     """By a cancellation, and by an administrator. Is there a point in going on?"""
+
     async def cancel(task: asyncio.Task[Any]) -> None:
         task.cancel()
 
     async def end_the_query(_: asyncio.Task[Any]) -> None:
-        await look.execute("select pg_cancel_backend(pid) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0")
+        await look.execute(
+            "select pg_cancel_backend(pid) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0"
+        )
 
-    return (await _interrupted_by(exam, stack, look, pool, "cancelled", cancel, asyncio.CancelledError)
-            and await _interrupted_by(exam, stack, look, pool, "ended by an administrator, 57014,", end_the_query,
-                                      asyncpg.QueryCanceledError))
+    return await _interrupted_by(
+        exam, stack, look, pool, "cancelled", cancel, asyncio.CancelledError
+    ) and await _interrupted_by(
+        exam,
+        stack,
+        look,
+        pool,
+        "ended by an administrator, 57014,",
+        end_the_query,
+        asyncpg.QueryCanceledError,
+    )
 
 
-async def _interrupted_by(exam: Examination, stack: Any, look: Any, pool: Any, how: str, interrupt: Interrupt,
-                          error: type[BaseException]) -> bool:
+async def _interrupted_by(
+    exam: Examination,
+    stack: Any,
+    look: Any,
+    pool: Any,
+    how: str,
+    interrupt: Interrupt,
+    error: type[BaseException],
+) -> bool:
     await look.execute("delete from vouchers")
     rival = await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER))
     await rival.execute("begin; select from orders where id = 20 for update")
@@ -171,8 +212,11 @@ async def _interrupted_by(exam: Examination, stack: Any, look: Any, pool: Any, h
     await rival.close()
     kept = await look.fetchval("select count(*) from vouchers")
     left = isinstance(outcome.error, error)
-    exam.criterion(f"{how} while row 700 waits for a lock: that leaves the function, and nothing stays", left and not kept,
-                   f"{outcome}; {kept} vouchers stored")
+    exam.criterion(
+        f"{how} while row 700 waits for a lock: that leaves the function, and nothing stays",
+        left and not kept,
+        f"{outcome}; {kept} vouchers stored",
+    )
     if kept and left:
         exam.trap("piece by piece")
     return not kept
@@ -181,8 +225,12 @@ async def _interrupted_by(exam: Examination, stack: Any, look: Any, pool: Any, h
 async def _dead_lock(exam: Examination, stack: Any, look: Any) -> bool:
     """The load has order 1 and waits for order 20; the rival has 21 and waits for 1; then the load goes on, and wants 21."""
     await look.execute(f"delete from vouchers; {IMPATIENT}")
-    rival, third = [await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER)) for _ in range(2)]
-    await rival.execute("set deadlock_timeout = '1min'; begin; select from orders where id = 21 for update")
+    rival, third = [
+        await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER)) for _ in range(2)
+    ]
+    await rival.execute(
+        "set deadlock_timeout = '1min'; begin; select from orders where id = 21 for update"
+    )
     await third.execute("begin; select from orders where id = 20 for update")
     made, _ = rows()
     for number, order in ((0, 1), (BAD, 99999), (700, 20), (999, 21)):
@@ -210,14 +258,19 @@ async def _dead_lock(exam: Examination, stack: Any, look: Any) -> bool:
         other.cancel()
     kept = await look.fetchval("select count(*) from vouchers")
     refused = outcome.value if outcome.returned else None
-    exam.criterion(f"a dead-lock at row 999, and row {BAD} is bad: the others are stored, that one comes back",
-                   kept == ROWS - 1 and refused == [BAD],
-                   f"{outcome}; {kept} stored" + (f", {len(refused)} refused" if isinstance(refused, list) else ""))
+    exam.criterion(
+        f"a dead-lock at row 999, and row {BAD} is bad: the others are stored, that one comes back",
+        kept == ROWS - 1 and refused == [BAD],
+        f"{outcome}; {kept} stored"
+        + (f", {len(refused)} refused" if isinstance(refused, list) else ""),
+    )
     if refused == [BAD, BAD]:
         exam.trap("counted twice")
     elif isinstance(refused, list) and set(refused) - {BAD}:
         exam.trap("blamed")
-    elif sum("40P01" in text for text in errors) > 1 or isinstance(outcome.error, asyncpg.InFailedSQLTransactionError):
+    elif sum("40P01" in text for text in errors) > 1 or isinstance(
+        outcome.error, asyncpg.InFailedSQLTransactionError
+    ):
         exam.trap("inside")
     return refused == [BAD]
 
@@ -225,9 +278,14 @@ async def _dead_lock(exam: Examination, stack: Any, look: Any) -> bool:
 async def _again_and_again(exam: Examination, look: Any, pool: Any) -> None:
     await look.execute(f"delete from vouchers; {ALWAYS}")
     outcome = await exam.run(pool, rows()[0][:2], limit=8)
-    attempts = await look.fetchval("select case when is_called then last_value else 0 end from attempts")
-    exam.criterion(f"40001 each time: {ATTEMPTS} attempts, and its error leaves the function",
-                   attempts == ATTEMPTS and isinstance(outcome.error, asyncpg.SerializationError), f"{attempts}; {outcome}")
+    attempts = await look.fetchval(
+        "select case when is_called then last_value else 0 end from attempts"
+    )
+    exam.criterion(
+        f"40001 each time: {ATTEMPTS} attempts, and its error leaves the function",
+        attempts == ATTEMPTS and isinstance(outcome.error, asyncpg.SerializationError),
+        f"{attempts}; {outcome}",
+    )
     if attempts > ATTEMPTS and not outcome.returned:
         exam.trap("never gives up")
     elif outcome.returned:

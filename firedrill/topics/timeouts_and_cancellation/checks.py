@@ -9,15 +9,16 @@ from typing import Any
 
 import asyncpg
 
-from .. import servers, views
-from ..servers.stack import Stack
-from .attempt import Outcome
-from .drill import Drill, Examination, Task
+from ... import servers, views
+from ...servers.stack import Stack
+from ...checking.outcome import Outcome
+from ...checking.examination import Examination
 
 NAME = "04_timeouts_and_cancellation"
 
 
 # Task 1: an order that was confirmed is an order
+
 
 async def _orders(exam: Examination) -> None:
     with servers.open() as stack:
@@ -25,48 +26,83 @@ async def _orders(exam: Examination) -> None:
         pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=2, max_size=2)
 
         async def stored(number: object) -> bool:
-            return isinstance(number, int) and await look.fetchval("select exists (select from orders where id = $1)", number)
+            return isinstance(number, int) and await look.fetchval(
+                "select exists (select from orders where id = $1)", number
+            )
 
         in_time = await exam.run(pool, 1, 4200, (5.0,), limit=8)
-        exam.criterion("nobody is late: the order is there", await stored(in_time.value), _seen(in_time))
+        exam.criterion(
+            "nobody is late: the order is there", await stored(in_time.value), _seen(in_time)
+        )
 
         before = await look.fetchval("select count(*) from orders")
         late = await exam.run(pool, 2, 4200, (0.0, 5.0), limit=8)
         kept = await stored(late.value)
-        exam.criterion("the first deadline has passed at once: what was confirmed is there", kept,
-                       _seen(late) if not late.returned or late.value is None else
-                       "the order is there" if kept else f"order {late.value} was confirmed, and nobody can see it")
+        exam.criterion(
+            "the first deadline has passed at once: what was confirmed is there",
+            kept,
+            _seen(late)
+            if not late.returned or late.value is None
+            else "the order is there"
+            if kept
+            else f"order {late.value} was confirmed, and nobody can see it",
+        )
         # What was confirmed and cannot be seen may still be in a transaction that nobody ends.
         lost = isinstance(late.value, int) and not kept
 
-        crowd = await asyncio.gather(*(exam.run(pool, 3, 4200, (0.0, 0.0, 5.0), limit=10) for _ in range(20)))
+        crowd = await asyncio.gather(
+            *(exam.run(pool, 3, 4200, (0.0, 0.0, 5.0), limit=10) for _ in range(20))
+        )
         numbers = [one.value for one in crowd if isinstance(one.value, int)]
         there = sum([await stored(number) for number in numbers])
-        exam.criterion("20 orders at once, two deadlines missed each: every confirmed one is there",
-                       there == len(numbers) == len(crowd), f"{len(numbers)} of 20 were confirmed, {there} are there")
+        exam.criterion(
+            "20 orders at once, two deadlines missed each: every confirmed one is there",
+            there == len(numbers) == len(crowd),
+            f"{len(numbers)} of 20 were confirmed, {there} are there",
+        )
         rows = await look.fetchval("select count(*) from orders") - before
         confirmed = len(numbers) + isinstance(late.value, int)
-        exam.criterion("and no order that was not confirmed", rows <= confirmed, f"{confirmed} confirmed, {rows} there")
+        exam.criterion(
+            "and no order that was not confirmed",
+            rows <= confirmed,
+            f"{confirmed} confirmed, {rows} there",
+        )
         before = await look.fetchval("select count(*) from orders")
         async with pool.acquire(), pool.acquire():
             full = await exam.run(pool, 4, 4200, (0.1, 0.1), limit=4)
-        exam.criterion("no connection is free: None, when both deadlines of 0.1 s have passed",
-                       full.returned and full.value is None and full.seconds < 0.2 + GRACE,
-                       _seen(full) if full.value is not None or not full.returned else "None came back, " + (
-                           "in time" if full.seconds < 0.2 + GRACE else "too late"))
+        exam.criterion(
+            "no connection is free: None, when both deadlines of 0.1 s have passed",
+            full.returned and full.value is None and full.seconds < 0.2 + GRACE,
+            _seen(full)
+            if full.value is not None or not full.returned
+            else "None came back, " + ("in time" if full.seconds < 0.2 + GRACE else "too late"),
+        )
         other = await asyncpg.connect(stack.postgres.dsn())
         await other.execute("begin; lock table orders in access exclusive mode")
         locked = await exam.run(pool, 5, 4200, (0.1, 0.1), limit=4)
         await other.execute("rollback")
         await _nobody_works(stack)
         added = await look.fetchval("select count(*) from orders") - before
-        exam.criterion("the table is locked: None, in time, and no order afterwards",
-                       locked.returned and locked.value is None and locked.seconds < 0.2 + GRACE and not added,
-                       f"{_seen(locked)}, {'in time' if locked.seconds < 0.2 + GRACE else 'too late'}, {added} orders afterwards")
-        open_transactions = sum(row["state"] == "idle in transaction" for row in (await views.backends(stack.postgres)).rows)
-        exam.criterion("no transaction is left open", not open_transactions, f"{open_transactions} idle in transaction")
+        exam.criterion(
+            "the table is locked: None, in time, and no order afterwards",
+            locked.returned and locked.value is None and locked.seconds < 0.2 + GRACE and not added,
+            f"{_seen(locked)}, {'in time' if locked.seconds < 0.2 + GRACE else 'too late'}, {added} orders afterwards",
+        )
+        open_transactions = sum(
+            row["state"] == "idle in transaction"
+            for row in (await views.backends(stack.postgres)).rows
+        )
+        exam.criterion(
+            "no transaction is left open",
+            not open_transactions,
+            f"{open_transactions} idle in transaction",
+        )
         pool.terminate()
-    broken = [one for one in (late, *crowd) if isinstance(one.error, asyncpg.InterfaceError | asyncpg.PostgresError)]
+    broken = [
+        one
+        for one in (late, *crowd)
+        if isinstance(one.error, asyncpg.InterfaceError | asyncpg.PostgresError)
+    ]
     if lost:
         exam.trap("same connection")
     elif any(isinstance(one.error, asyncpg.NoActiveSQLTransactionError) for one in broken):
@@ -81,27 +117,42 @@ async def _orders(exam: Examination) -> None:
 
 # Task 2: an answer within a second
 
-ANSWER = 1.0        # seconds that a customer waits
-GRACE = 0.7         # for a busy machine
+ANSWER = 1.0  # seconds that a customer waits
+GRACE = 0.7  # for a busy machine
 
 
 async def _hold(exam: Examination) -> None:
     with servers.open() as stack:
         look = await asyncpg.connect(stack.postgres.dsn())
         pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=2, max_size=2)
-        free = [row["id"] for row in await look.fetch("select id from seats where status = 'free' order by id limit 6")]
+        free = [
+            row["id"]
+            for row in await look.fetch(
+                "select id from seats where status = 'free' order by id limit 6"
+            )
+        ]
         sold = await look.fetchval("select min(id) from seats where status = 'sold'")
 
         async def status(seat: int) -> Any:
             return await look.fetchval("select status from seats where id = $1", seat)
 
         mine = await exam.run(pool, free[0])
-        exam.criterion("a free seat: held", mine.value == "held" and await status(free[0]) == "held", _seen(mine))
+        exam.criterion(
+            "a free seat: held",
+            mine.value == "held" and await status(free[0]) == "held",
+            _seen(mine),
+        )
         taken = await exam.run(pool, sold)
-        exam.criterion("a sold seat: busy", taken.value == "busy" and await status(sold) == "sold", _seen(taken))
+        exam.criterion(
+            "a sold seat: busy",
+            taken.value == "busy" and await status(sold) == "sold",
+            _seen(taken),
+        )
 
         other = await asyncpg.connect(stack.postgres.dsn())
-        await other.execute(f"begin; update seats set price_cents = price_cents where id = {free[1]}")
+        await other.execute(
+            f"begin; update seats set price_cents = price_cents where id = {free[1]}"
+        )
         locked = await exam.run(pool, free[1], limit=4)
         exam.criterion("somebody else has locked the seat: busy, in time", *_in_time(locked))
         await other.execute("rollback")
@@ -118,7 +169,9 @@ async def _hold(exam: Examination) -> None:
         exam.criterion("PostgreSQL has fallen silent: busy, in time", *_in_time(silent))
         await _nobody_works(stack)
         woken = await status(free[3])
-        exam.criterion("and when it is back, the seat stays free", woken == "free", f"the seat is {woken}")
+        exam.criterion(
+            "and when it is back, the seat stays free", woken == "free", f"the seat is {woken}"
+        )
         again = await exam.run(pool, free[4], limit=4)
         exam.criterion("it is back: held", again.value == "held", _seen(again))
         pool.terminate()
@@ -153,6 +206,7 @@ async def _nobody_works(stack: Stack) -> None:
 
 # Task 3: two numbers that belong together
 
+
 async def _counts(exam: Examination) -> None:
     with servers.open() as stack:
         look = await asyncpg.connect(stack.postgres.dsn())
@@ -162,14 +216,24 @@ async def _counts(exam: Examination) -> None:
             from seats where event_id = 1""")
         alone = await exam.run(pool, 1)
         right = _pair(alone.value) == tuple(expected)
-        exam.criterion("nobody else is there: free and sold seats", right,
-                       str(alone) if not _pair(alone.value) else "right" if right else "other numbers came back")
+        exam.criterion(
+            "nobody else is there: free and sold seats",
+            right,
+            str(alone)
+            if not _pair(alone.value)
+            else "right"
+            if right
+            else "other numbers came back",
+        )
 
         before = time.monotonic()
         crowd = await asyncio.gather(*(exam.run(pool, 1, limit=4) for _ in range(20)))
         served = sum(_pair(one.value) == tuple(expected) for one in crowd)
-        exam.criterion("20 pages at once, 4 connections: all are served", served == 20,
-                       f"{served} of 20 in {time.monotonic() - before:.1f} s" if served < 20 else "20 of 20")
+        exam.criterion(
+            "20 pages at once, 4 connections: all are served",
+            served == 20,
+            f"{served} of 20 in {time.monotonic() - before:.1f} s" if served < 20 else "20 of 20",
+        )
         waiting = sum(one.hung for one in crowd)
         pool.terminate()
 
@@ -185,8 +249,15 @@ async def _counts(exam: Examination) -> None:
         selling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await selling
-        exam.criterion("while all seats of an event are sold and taken back: the numbers add up", not odd and asked > 0,
-                       "not asked" if not asked else "they did not, once" if odd else f"{asked} of {asked} times")
+        exam.criterion(
+            "while all seats of an event are sold and taken back: the numbers add up",
+            not odd and asked > 0,
+            "not asked"
+            if not asked
+            else "they did not, once"
+            if odd
+            else f"{asked} of {asked} times",
+        )
         pool.terminate()
     if waiting:
         exam.trap("each other")
@@ -201,7 +272,11 @@ async def _sell_and_take_back(conn: Any) -> None:
 
 
 def _pair(value: object) -> tuple[int, int] | None:
-    if isinstance(value, tuple | list | asyncpg.Record) and len(value) == 2 and all(isinstance(one, int) for one in value):
+    if (
+        isinstance(value, tuple | list | asyncpg.Record)
+        and len(value) == 2
+        and all(isinstance(one, int) for one in value)
+    ):
         return value[0], value[1]
     return None
 
@@ -209,49 +284,78 @@ def _pair(value: object) -> tuple[int, int] | None:
 def _seen(outcome: Outcome) -> str:
     if not outcome.returned:
         return str(outcome)
-    return f"{outcome.value!r:.60} came back" if not isinstance(outcome.value, int) else f"order {outcome.value} came back"
+    return (
+        f"{outcome.value!r:.60} came back"
+        if not isinstance(outcome.value, int)
+        else f"order {outcome.value} came back"
+    )
 
 
-DRILL = Drill(NAME, "Exercise 04: when the database does not answer in time", (
-    Task(1, "an order that was confirmed is there", _orders, drill=NAME, hints=(
-        "What does `conn.is_in_transaction()` say at the end of the function, after a deadline that has passed at once?",
-        "The cancelled attempt has left the connection with a transaction that asyncpg remembers. The next `transaction()` on "
-        "the same connection is taken for a nested one.",
-        "Which lines belong to one attempt? Put `pool.acquire()` inside of the loop, so that each attempt has a connection that "
-        "was reset since the last one.",
-    ), traps={
-        "same connection": "An order was confirmed, and it was never committed: the transaction around it is one of the attempt "
-                           "before, on the same connection.",
-        "rollback": "ROLLBACK has ended the transaction on the server, and asyncpg still remembers one.",
-        "no transaction": "There are orders that nobody was told of: an attempt that was given up has stored one.",
-        "gives up": "The first missed deadline was the last: there were more, and the customer had time.",
-        "no deadline": "The deadlines have passed, and it waits still: for a connection, or for the lock on the table.",
-    }),
-    Task(2, "an answer within a second", _hold, drill=NAME, hints=(
-        "There are four things that this function can wait for. The query is one of them.",
-        "It waits for a connection, for the lock, for an answer of a server that has fallen silent, and, when it gives the "
-        "connection back, for the server once more. And what a silent server has received, it does when it wakes up.",
-        "`pool.acquire(timeout=…)` limits the wait for a connection and the giving back, asyncio.timeout what is between. An "
-        "UPDATE in a transaction is undone if COMMIT is never sent; conn.terminate() ends one without waiting for ROLLBACK.",
-    ), traps={
-        "left running": "The customer was told that the seat is busy, and when the lock was released it was held all the same: "
-                        "the query had gone on.",
-        "connection": "While all connections were taken it waited without a limit: the limit of a query begins when there is "
-                      "a connection.",
-        "release": "With a silent server it came too late: the query was given up in time, and then giving the connection back, "
-                   "or the ROLLBACK before it, waited for the server.",
-        "on its way": "The silent server had the statement already, and did it when it woke up: the seat is held, for a customer "
-                      "who was told that it is busy.",
-    }),
-    Task(3, "two numbers that belong together", _counts, drill=NAME, hints=(
-        "A connection does one thing at a time. Which two things happen on it at once?",
-        "A second connection for the second query: then everyone who has one waits for another. And two statements see the data "
-        "at two moments.",
-        "One statement sees one moment: `count(*) filter (where …)` counts twice in a single query. A transaction with "
-        "isolation=\"repeatable_read\" does it as well.",
-    ), traps={
-        "each other": "Every page holds one connection and waits for a second one, for ever.",
-        "moments": "The numbers came one after the other, and between them seats were sold: together they are not the number of "
-                   "seats.",
-    }),
-))
+DRILL = Drill(
+    NAME,
+    "Exercise 04: when the database does not answer in time",
+    (
+        Task(
+            1,
+            "an order that was confirmed is there",
+            _orders,
+            drill=NAME,
+            hints=(
+                "What does `conn.is_in_transaction()` say at the end of the function, after a deadline that has passed at once?",
+                "The cancelled attempt has left the connection with a transaction that asyncpg remembers. The next `transaction()` on "
+                "the same connection is taken for a nested one.",
+                "Which lines belong to one attempt? Put `pool.acquire()` inside of the loop, so that each attempt has a connection that "
+                "was reset since the last one.",
+            ),
+            traps={
+                "same connection": "An order was confirmed, and it was never committed: the transaction around it is one of the attempt "
+                "before, on the same connection.",
+                "rollback": "ROLLBACK has ended the transaction on the server, and asyncpg still remembers one.",
+                "no transaction": "There are orders that nobody was told of: an attempt that was given up has stored one.",
+                "gives up": "The first missed deadline was the last: there were more, and the customer had time.",
+                "no deadline": "The deadlines have passed, and it waits still: for a connection, or for the lock on the table.",
+            },
+        ),
+        Task(
+            2,
+            "an answer within a second",
+            _hold,
+            drill=NAME,
+            hints=(
+                "There are four things that this function can wait for. The query is one of them.",
+                "It waits for a connection, for the lock, for an answer of a server that has fallen silent, and, when it gives the "
+                "connection back, for the server once more. And what a silent server has received, it does when it wakes up.",
+                "`pool.acquire(timeout=…)` limits the wait for a connection and the giving back, asyncio.timeout what is between. An "
+                "UPDATE in a transaction is undone if COMMIT is never sent; conn.terminate() ends one without waiting for ROLLBACK.",
+            ),
+            traps={
+                "left running": "The customer was told that the seat is busy, and when the lock was released it was held all the same: "
+                "the query had gone on.",
+                "connection": "While all connections were taken it waited without a limit: the limit of a query begins when there is "
+                "a connection.",
+                "release": "With a silent server it came too late: the query was given up in time, and then giving the connection back, "
+                "or the ROLLBACK before it, waited for the server.",
+                "on its way": "The silent server had the statement already, and did it when it woke up: the seat is held, for a customer "
+                "who was told that it is busy.",
+            },
+        ),
+        Task(
+            3,
+            "two numbers that belong together",
+            _counts,
+            drill=NAME,
+            hints=(
+                "A connection does one thing at a time. Which two things happen on it at once?",
+                "A second connection for the second query: then everyone who has one waits for another. And two statements see the data "
+                "at two moments.",
+                "One statement sees one moment: `count(*) filter (where …)` counts twice in a single query. A transaction with "
+                'isolation="repeatable_read" does it as well.',
+            ),
+            traps={
+                "each other": "Every page holds one connection and waits for a second one, for ever.",
+                "moments": "The numbers came one after the other, and between them seats were sold: together they are not the number of "
+                "seats.",
+            },
+        ),
+    ),
+)

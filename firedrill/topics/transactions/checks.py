@@ -8,10 +8,10 @@ from typing import Any
 
 import asyncpg
 
-from .. import servers, views, wire
-from ..servers.stack import Stack
-from .attempt import Outcome
-from .drill import Drill, Examination, Task
+from ... import servers, views, wire
+from ...servers.stack import Stack
+from ...checking.outcome import Outcome
+from ...checking.examination import Examination
 
 NAME = "08_transactions"
 
@@ -35,33 +35,54 @@ async def _orders(exam: Examination) -> None:
             return await look.fetchval("select count(*) from orders")
 
         async def is_right(outcome: Outcome, code: str, redeemed: bool) -> bool:
-            if not (isinstance(outcome.value, tuple) and len(outcome.value) == 2 and isinstance(outcome.value[0], int)):
+            if not (
+                isinstance(outcome.value, tuple)
+                and len(outcome.value) == 2
+                and isinstance(outcome.value[0], int)
+            ):
                 return False
             number, answer = outcome.value
             there = await look.fetchval("select exists (select from orders where id = $1)", number)
-            has_it = await look.fetchval("select exists (select from redeemed where code = $1 and order_id = $2)", code, number)
+            has_it = await look.fetchval(
+                "select exists (select from redeemed where code = $1 and order_id = $2)",
+                code,
+                number,
+            )
             return there and answer is redeemed is has_it
 
         new = await exam.run(conn, 7, 4200, "GALA-1")
-        exam.criterion("a new voucher: the order is there, the voucher is redeemed", await is_right(new, "GALA-1", True),
-                       _order(new))
+        exam.criterion(
+            "a new voucher: the order is there, the voucher is redeemed",
+            await is_right(new, "GALA-1", True),
+            _order(new),
+        )
         before = await orders()
         used = await exam.run(conn, 8, 4200, "GALA-1")
         lost = used.returned and await orders() == before
-        exam.criterion("a voucher that was used: the order is there, (number, False) comes back",
-                       await is_right(used, "GALA-1", False), _order(used) + (", and there is no such order" if lost else ""))
+        exam.criterion(
+            "a voucher that was used: the order is there, (number, False) comes back",
+            await is_right(used, "GALA-1", False),
+            _order(used) + (", and there is no such order" if lost else ""),
+        )
         before = await orders()
         nonsense = await exam.run(conn, 9, 4200, "no voucher")
         kept = await orders() - before
-        exam.criterion("a code that PostgreSQL refuses: its CheckViolationError arrives",
-                       isinstance(nonsense.error, asyncpg.CheckViolationError), _order(nonsense))
+        exam.criterion(
+            "a code that PostgreSQL refuses: its CheckViolationError arrives",
+            isinstance(nonsense.error, asyncpg.CheckViolationError),
+            _order(nonsense),
+        )
         exam.criterion("and no order is left", kept == 0, f"{kept} left")
         before = await orders()
         nobody = await exam.run(conn, 9999, 4200, "GALA-2")
         left = await look.fetchval("select count(*) from redeemed where code = 'GALA-2'")
-        exam.criterion("a customer who does not exist: that error arrives, and the voucher can still be used",
-                       isinstance(nobody.error, asyncpg.ForeignKeyViolationError) and not left and await orders() == before,
-                       f"{_order(nobody)}, {'the voucher is gone' if left else 'the voucher is free'}")
+        exam.criterion(
+            "a customer who does not exist: that error arrives, and the voucher can still be used",
+            isinstance(nobody.error, asyncpg.ForeignKeyViolationError)
+            and not left
+            and await orders() == before,
+            f"{_order(nobody)}, {'the voucher is gone' if left else 'the voucher is free'}",
+        )
         other = await asyncpg.connect(stack.postgres.dsn())
         await other.execute("begin")
         await other.execute(REDEEM, "GALA-3")
@@ -69,10 +90,20 @@ async def _orders(exam: Examination) -> None:
         await _until_waiting(stack, racing)
         await other.execute("commit")
         raced = await racing
-        exam.criterion("somebody else redeems it at the same moment: the order is there, (number, False) comes back",
-                       await is_right(raced, "GALA-3", False), _order(raced))
-        exam.criterion("the connection is in no transaction", not conn.is_closed() and not conn.is_in_transaction(),
-                       "closed" if conn.is_closed() else "in a transaction" if conn.is_in_transaction() else "in none")
+        exam.criterion(
+            "somebody else redeems it at the same moment: the order is there, (number, False) comes back",
+            await is_right(raced, "GALA-3", False),
+            _order(raced),
+        )
+        exam.criterion(
+            "the connection is in no transaction",
+            not conn.is_closed() and not conn.is_in_transaction(),
+            "closed"
+            if conn.is_closed()
+            else "in a transaction"
+            if conn.is_in_transaction()
+            else "in none",
+        )
         conn.terminate()
     if lost:
         exam.trap("goes on")
@@ -80,7 +111,9 @@ async def _orders(exam: Examination) -> None:
         exam.trap("aborted block")
     elif kept:
         exam.trap("no transaction")
-    elif not used.error and isinstance(raced.error, asyncpg.UniqueViolationError | asyncpg.InFailedSQLTransactionError):
+    elif not used.error and isinstance(
+        raced.error, asyncpg.UniqueViolationError | asyncpg.InFailedSQLTransactionError
+    ):
         exam.trap("asks first")
 
 
@@ -96,38 +129,67 @@ BUYERS, TIMES = 50, 20
 async def _last_seat(exam: Examination) -> None:
     with servers.open() as stack:
         look = await asyncpg.connect(stack.postgres.dsn())
-        seats = [row["id"] for row in await look.fetch("select id from seats where status = 'free' order by id")]
+        seats = [
+            row["id"]
+            for row in await look.fetch("select id from seats where status = 'free' order by id")
+        ]
         sold: list[int] = []
 
         async def is_right(seat: int, outcomes: list[Outcome]) -> bool:
             """The seat, its orders and its money belong together, and so does what the buyers were told."""
-            sold.append(await look.fetchval("select count(*) from orders where basket ->> 'seat' = $1::text", str(seat)))
-            books = await look.fetchrow("""
+            sold.append(
+                await look.fetchval(
+                    "select count(*) from orders where basket ->> 'seat' = $1::text", str(seat)
+                )
+            )
+            books = await look.fetchrow(
+                """
                 select count(distinct o.id) as orders, count(p.id) as payments, coalesce(sum(p.amount_cents), 0) as money,
                        min(o.id) as number, s.price_cents, s.status
                 from seats s left join orders o on o.basket ->> 'seat' = s.id::text left join payments p on p.order_id = o.id
-                where s.id = $1 group by s.id""", seat)
+                where s.id = $1 group by s.id""",
+                seat,
+            )
             told = [one.value for one in outcomes if one.value is not None]
-            return (books["orders"] == books["payments"] == 1 and books["money"] == books["price_cents"]
-                    and books["status"] == "sold" and told == [books["number"]] and all(one.returned for one in outcomes))
+            return (
+                books["orders"] == books["payments"] == 1
+                and books["money"] == books["price_cents"]
+                and books["status"] == "sold"
+                and told == [books["number"]]
+                and all(one.returned for one in outcomes)
+            )
 
         errors: list[BaseException] = []
         rush: dict[str, list[int]] = {}
-        for level, times in (("read committed", TIMES), ("repeatable read", 3), ("serializable", 3)):
-            pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=10, max_size=10,
-                                             server_settings={"default_transaction_isolation": level})
+        for level, times in (
+            ("read committed", TIMES),
+            ("repeatable read", 3),
+            ("serializable", 3),
+        ):
+            pool = await asyncpg.create_pool(
+                stack.postgres.dsn(),
+                min_size=10,
+                max_size=10,
+                server_settings={"default_transaction_isolation": level},
+            )
             right = 0
             for _ in range(times):
                 seat = seats.pop()
-                outcomes = await asyncio.gather(*(exam.run(pool, seat, 1 + number, limit=10) for number in range(BUYERS)))
+                outcomes = await asyncio.gather(
+                    *(exam.run(pool, seat, 1 + number, limit=10) for number in range(BUYERS))
+                )
                 right += await is_right(seat, outcomes)
                 errors += [one.error for one in outcomes if one.error]
                 if any(one.hung for one in outcomes) or right < len(rush.setdefault(level, [])):
                     break
                 rush[level].append(right)
-            exam.criterion(f"{BUYERS} buyers, one seat, {level} by default: sold and paid once, the others get None",
-                           right == times, f"{right} of {times} times" if right == times else
-                           f"not so: {_sales(max(sold[-times:]))}, {len(errors)} errors so far")
+            exam.criterion(
+                f"{BUYERS} buyers, one seat, {level} by default: sold and paid once, the others get None",
+                right == times,
+                f"{right} of {times} times"
+                if right == times
+                else f"not so: {_sales(max(sold[-times:]))}, {len(errors)} errors so far",
+            )
             pool.terminate()
         pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=4, max_size=4)
         other = await asyncpg.connect(stack.postgres.dsn())
@@ -139,16 +201,20 @@ async def _last_seat(exam: Examination) -> None:
         beside = await exam.run(pool, seat, 7, limit=3)
         await other.execute("rollback")
         await waiting
-        exam.criterion("a sale of the seat beside it waits for the box office: this one waits for neither",
-                       await is_right(seat, [beside]),
-                       str(beside) if not beside.returned else "sold" if beside.value else "None came back")
+        exam.criterion(
+            "a sale of the seat beside it waits for the box office: this one waits for neither",
+            await is_right(seat, [beside]),
+            str(beside) if not beside.returned else "sold" if beside.value else "None came back",
+        )
 
         seat = seats.pop()
         nobody = await exam.run(pool, seat, 9999)
         after = await look.fetchval("select status from seats where id = $1", seat)
-        exam.criterion("a customer who does not exist: the error arrives, and the seat is free",
-                       isinstance(nobody.error, asyncpg.ForeignKeyViolationError) and after == "free",
-                       f"{_order(nobody)}, the seat is {after}")
+        exam.criterion(
+            "a customer who does not exist: the error arrives, and the seat is free",
+            isinstance(nobody.error, asyncpg.ForeignKeyViolationError) and after == "free",
+            f"{_order(nobody)}, the seat is {after}",
+        )
 
         seat = seats.pop()
         await other.execute(f"begin; update seats set status = 'sold' where id = {seat}")
@@ -156,22 +222,34 @@ async def _last_seat(exam: Examination) -> None:
         await _until_waiting(stack, racing)
         await other.execute("commit")
         late = await racing
-        twice = await look.fetchval("select count(*) from orders where basket ->> 'seat' = $1::text", str(seat))
-        exam.criterion("the box office, another program, sells it at the same moment: None", late.returned and late.value is None
-                       and not twice, _order(late) + (", sold a second time" if twice else ""))
+        twice = await look.fetchval(
+            "select count(*) from orders where basket ->> 'seat' = $1::text", str(seat)
+        )
+        exam.criterion(
+            "the box office, another program, sells it at the same moment: None",
+            late.returned and late.value is None and not twice,
+            _order(late) + (", sold a second time" if twice else ""),
+        )
         seat = seats.pop()
         await other.execute(f"begin; update seats set status = 'sold' where id = {seat}")
         racing = asyncio.ensure_future(exam.run(pool, seat, 7, limit=8))
         await _until_waiting(stack, racing)
         await other.execute("rollback")
         free_again = await racing
-        exam.criterion("the box office gives it back at the last moment: it is sold", await is_right(seat, [free_again]),
-                       _order(free_again))
+        exam.criterion(
+            "the box office gives it back at the last moment: it is sold",
+            await is_right(seat, [free_again]),
+            _order(free_again),
+        )
 
         seat = seats.pop()
         await other.execute(f"update seats set status = 'held' where id = {seat}")
         held = await exam.run(pool, seat, 7)
-        exam.criterion("somebody has it in a basket, it is held: None", held.returned and held.value is None, _order(held))
+        exam.criterion(
+            "somebody has it in a basket, it is held: None",
+            held.returned and held.value is None,
+            _order(held),
+        )
         pool.terminate()
     if beside.hung:
         exam.trap("lock table")
@@ -179,7 +257,9 @@ async def _last_seat(exam: Examination) -> None:
         exam.trap("this process")
     elif max(sold) > 1:
         exam.trap("looks first")
-    elif rush["read committed"] and any(isinstance(one, asyncpg.SerializationError) for one in errors):
+    elif rush["read committed"] and any(
+        isinstance(one, asyncpg.SerializationError) for one in errors
+    ):
         exam.trap("level alone")
     elif max(sold) == 1 and free_again.returned and free_again.value is None:
         exam.trap("too early")
@@ -220,14 +300,24 @@ class _Work:
         if self.wrong == "in a statement":
             await self.other.execute("update orders set total_cents = total_cents + 1 where id = 1")
             await conn.execute("update orders set total_cents = $1 where id = 1", total)
-        elif self.wrong == "at COMMIT":     # each has read what the other writes, and the other commits first
+        elif (
+            self.wrong == "at COMMIT"
+        ):  # each has read what the other writes, and the other commits first
             async with self.other.transaction(isolation="serializable"):
-                await self.other.fetchval("select count(*) from payments where amount_cents = $1", self.amount)
-                await self.other.execute("update orders set total_cents = total_cents + 1 where id = 1")
+                await self.other.fetchval(
+                    "select count(*) from payments where amount_cents = $1", self.amount
+                )
+                await self.other.execute(
+                    "update orders set total_cents = total_cents + 1 where id = 1"
+                )
         elif self.wrong == "dead-lock":
-            await conn.execute("do $$ begin raise exception 'deadlock detected' using errcode = '40P01'; end $$")
+            await conn.execute(
+                "do $$ begin raise exception 'deadlock detected' using errcode = '40P01'; end $$"
+            )
         elif self.wrong == "unique":
-            await conn.execute("insert into customers (id, email, name, joined_at) values (1, 'a@example.com', 'A', now())")
+            await conn.execute(
+                "insert into customers (id, email, name, joined_at) values (1, 'a@example.com', 'A', now())"
+            )
         elif self.wrong == "python":
             raise LookupError("no such tariff")
 
@@ -242,37 +332,65 @@ async def _retry(exam: Examination) -> None:
         async def run(wrong: str = "", times: int = 1) -> tuple[_Work, Outcome, int]:
             work = _Work(other, next(amounts), wrong, times)
             outcome = await exam.run(pool, work, limit=8)
-            return work, outcome, await look.fetchval("select count(*) from payments where amount_cents = $1", work.amount)
+            return (
+                work,
+                outcome,
+                await look.fetchval(
+                    "select count(*) from payments where amount_cents = $1", work.amount
+                ),
+            )
 
         def is_paid(work: _Work, outcome: Outcome, rows: int) -> bool:
             return outcome.value == f"paid {work.amount}" and rows == 1
 
         plain = await run()
-        exam.criterion("nothing in its way: paid once, at the first attempt", is_paid(*plain) and plain[0].calls == 1,
-                       _paid(*plain))
+        exam.criterion(
+            "nothing in its way: paid once, at the first attempt",
+            is_paid(*plain) and plain[0].calls == 1,
+            _paid(*plain),
+        )
         seen = {}
         for wrong in ("in a statement", "at COMMIT", "dead-lock"):
             seen[wrong] = one = await run(wrong)
-            exam.criterion(f"40P01, a {wrong}, once: paid once" if wrong == "dead-lock" else f"40001 {wrong}, once: paid once",
-                           is_paid(*one) and one[0].calls == 2, _paid(*one))
+            exam.criterion(
+                f"40P01, a {wrong}, once: paid once"
+                if wrong == "dead-lock"
+                else f"40001 {wrong}, once: paid once",
+                is_paid(*one) and one[0].calls == 2,
+                _paid(*one),
+            )
         kind = asyncpg.SerializationError
         always = await run("in a statement", 1000)
-        exam.criterion(f"40001 every time: after {ATTEMPTS} attempts that error arrives, nothing is paid",
-                       isinstance(always[1].error, kind) and always[0].calls == ATTEMPTS and not always[2], _paid(*always))
+        exam.criterion(
+            f"40001 every time: after {ATTEMPTS} attempts that error arrives, nothing is paid",
+            isinstance(always[1].error, kind) and always[0].calls == ATTEMPTS and not always[2],
+            _paid(*always),
+        )
         unique = await run("unique", 1000)
-        exam.criterion("23505: not tried again, the error arrives, nothing is paid",
-                       isinstance(unique[1].error, asyncpg.UniqueViolationError) and unique[0].calls == 1 and not unique[2],
-                       _paid(*unique))
+        exam.criterion(
+            "23505: not tried again, the error arrives, nothing is paid",
+            isinstance(unique[1].error, asyncpg.UniqueViolationError)
+            and unique[0].calls == 1
+            and not unique[2],
+            _paid(*unique),
+        )
         python = await run("python", 1000)
-        exam.criterion("an error of Python: not tried again, it arrives, nothing is paid",
-                       isinstance(python[1].error, LookupError) and python[0].calls == 1 and not python[2], _paid(*python))
+        exam.criterion(
+            "an error of Python: not tried again, it arrives, nothing is paid",
+            isinstance(python[1].error, LookupError) and python[0].calls == 1 and not python[2],
+            _paid(*python),
+        )
         pool.terminate()
         work, outcome, paid = await _dies_in_commit(exam, stack, look, next(amounts))
-        exam.criterion("the connection dies in COMMIT: not tried again, the error arrives, paid once at most",
-                       outcome.error is not None and work.calls == 1 and paid <= 1, _paid(work, outcome, paid))
+        exam.criterion(
+            "the connection dies in COMMIT: not tried again, the error arrives, paid once at most",
+            outcome.error is not None and work.calls == 1 and paid <= 1,
+            _paid(work, outcome, paid),
+        )
     skewed = seen["at COMMIT"]
     if isinstance(seen["in a statement"][1].error, asyncpg.InFailedSQLTransactionError) or (
-            seen["in a statement"][0].calls > len(seen["in a statement"][0].transactions)):
+        seen["in a statement"][0].calls > len(seen["in a statement"][0].transactions)
+    ):
         exam.trap("aborted block")
     elif isinstance(skewed[1].error, kind) and skewed[0].calls == 1:
         exam.trap("commit")
@@ -286,7 +404,9 @@ async def _retry(exam: Examination) -> None:
         exam.trap("twice")
 
 
-async def _dies_in_commit(exam: Examination, stack: Stack, look: Any, amount: int) -> tuple[_Work, Outcome, int]:
+async def _dies_in_commit(
+    exam: Examination, stack: Stack, look: Any, amount: int
+) -> tuple[_Work, Outcome, int]:
     """COMMIT waits for a lock, the client loses its connection, then the server goes on."""
     await look.execute(SLOW_COMMIT)
     await look.execute("select pg_advisory_lock(8)")
@@ -302,7 +422,11 @@ async def _dies_in_commit(exam: Examination, stack: Stack, look: Any, amount: in
         # All transactions that write payments have ended when this lock is given.
         await look.execute("begin; lock table payments in share mode; commit")
         pool.terminate()
-    return work, outcome, await look.fetchval("select count(*) from payments where amount_cents = $1", amount)
+    return (
+        work,
+        outcome,
+        await look.fetchval("select count(*) from payments where amount_cents = $1", amount),
+    )
 
 
 def _paid(work: _Work, outcome: Outcome, rows: int) -> str:
@@ -318,50 +442,75 @@ async def _until_waiting(stack: Stack, task: asyncio.Future[Any]) -> None:
         await asyncio.sleep(0.01)
 
 
-DRILL = Drill(NAME, "Exercise 08: orders, seats and payments that belong together", (
-    Task(1, "what was confirmed is there", _orders, drill=NAME, hints=(
-        "What does PostgreSQL answer to the COMMIT at the end of the block, after the error was caught? timeline.race shows it.",
-        "The first error aborts the whole transaction, whoever catches it in Python. Either the error does not come about, or "
-        "only a part of the transaction is rolled back. To look first does not help: somebody may redeem it in between.",
-        "`insert … on conflict (code) do nothing` raises no error for a code that is there, and its status, \"INSERT 0 1\" or "
-        "\"INSERT 0 0\", says which it was. Other errors leave the block.",
-    ), traps={
-        "goes on": "An order was confirmed and is not there: an error of PostgreSQL was caught inside of the block, and COMMIT "
-                   "was answered by ROLLBACK.",
-        "aborted block": "InFailedSQLTransactionError: after the first error inside of the block, the transaction takes no "
-                         "further statement.",
-        "no transaction": "The voucher was refused, and its order stayed: the two are no longer one transaction, or an error "
-                          "that does not say \"used already\" was caught as well.",
-        "asks first": "Between the question whether the code is used and the insert somebody else has redeemed it.",
-    }),
-    Task(2, "the last seat", _last_seat, drill=NAME, hints=(
-        "How many transactions can have read `free` before the first of them commits?",
-        "Reading and deciding has to happen while nobody else can change the seat: the row has to be locked before, or by, the "
-        "decision. What waits for a row lock at Read Committed looks at the row anew; at the higher levels it gets 40001.",
-        "`update seats set status = 'sold' where id = $1 and status = 'free' returning price_cents` decides and locks in one "
-        "statement. The level that this relies on can stand in the code: conn.transaction(isolation=\"read_committed\").",
-    ), traps={
-        "looks first": "A seat was sold more than once: several buyers had read that it is free before the first of them wrote.",
-        "this process": "Another program has sold the seat at the same moment, and yours sold it again: a lock that it does not "
-                        "take excludes nobody outside.",
-        "too early": "A customer was told no while another sale was under way, and that one was given up: the seat is free.",
-        "lock table": "Somebody was buying another seat, and this sale waited for that: the lock is larger than the seat.",
-        "level alone": "Nothing was oversold, and buyers got SerializationError in place of an answer.",
-    }),
-    Task(3, "a retry that does nothing twice", _retry, drill=NAME, hints=(
-        "In which transaction does the second attempt run? And which statement of all can fail without being written in `work`?",
-        "An aborted transaction takes nothing more, so each attempt needs one of its own. COMMIT may raise 40001 as well, and it "
-        "is sent when the block is left. Most errors are the same at the next attempt; after a broken connection nobody knows "
-        "whether it was committed.",
-        "A loop of five; in it `try`, in that `async with pool.acquire() as conn, conn.transaction(isolation=\"serializable\")`; "
-        "`except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)`: raise at the fifth, else a random pause.",
-    ), traps={
-        "aborted block": "The second attempt ran inside of the transaction of the first, which was aborted.",
-        "commit": "The SerializationError of COMMIT was not retried: it is raised when the block is left, outside of the `try`.",
-        "lower level": "A conflict that only Serializable notices was committed.",
-        "no end": "With a conflict every time there were more than five attempts.",
-        "anything": "An error was retried that is no conflict: it is the same next time.",
-        "twice": "The connection broke during COMMIT, and the work was done again: the first may have been committed, and here "
-                 "it was.",
-    }),
-))
+DRILL = Drill(
+    NAME,
+    "Exercise 08: orders, seats and payments that belong together",
+    (
+        Task(
+            1,
+            "what was confirmed is there",
+            _orders,
+            drill=NAME,
+            hints=(
+                "What does PostgreSQL answer to the COMMIT at the end of the block, after the error was caught? timeline.race shows it.",
+                "The first error aborts the whole transaction, whoever catches it in Python. Either the error does not come about, or "
+                "only a part of the transaction is rolled back. To look first does not help: somebody may redeem it in between.",
+                '`insert … on conflict (code) do nothing` raises no error for a code that is there, and its status, "INSERT 0 1" or '
+                '"INSERT 0 0", says which it was. Other errors leave the block.',
+            ),
+            traps={
+                "goes on": "An order was confirmed and is not there: an error of PostgreSQL was caught inside of the block, and COMMIT "
+                "was answered by ROLLBACK.",
+                "aborted block": "InFailedSQLTransactionError: after the first error inside of the block, the transaction takes no "
+                "further statement.",
+                "no transaction": "The voucher was refused, and its order stayed: the two are no longer one transaction, or an error "
+                'that does not say "used already" was caught as well.',
+                "asks first": "Between the question whether the code is used and the insert somebody else has redeemed it.",
+            },
+        ),
+        Task(
+            2,
+            "the last seat",
+            _last_seat,
+            drill=NAME,
+            hints=(
+                "How many transactions can have read `free` before the first of them commits?",
+                "Reading and deciding has to happen while nobody else can change the seat: the row has to be locked before, or by, the "
+                "decision. What waits for a row lock at Read Committed looks at the row anew; at the higher levels it gets 40001.",
+                "`update seats set status = 'sold' where id = $1 and status = 'free' returning price_cents` decides and locks in one "
+                'statement. The level that this relies on can stand in the code: conn.transaction(isolation="read_committed").',
+            ),
+            traps={
+                "looks first": "A seat was sold more than once: several buyers had read that it is free before the first of them wrote.",
+                "this process": "Another program has sold the seat at the same moment, and yours sold it again: a lock that it does not "
+                "take excludes nobody outside.",
+                "too early": "A customer was told no while another sale was under way, and that one was given up: the seat is free.",
+                "lock table": "Somebody was buying another seat, and this sale waited for that: the lock is larger than the seat.",
+                "level alone": "Nothing was oversold, and buyers got SerializationError in place of an answer.",
+            },
+        ),
+        Task(
+            3,
+            "a retry that does nothing twice",
+            _retry,
+            drill=NAME,
+            hints=(
+                "In which transaction does the second attempt run? And which statement of all can fail without being written in `work`?",
+                "An aborted transaction takes nothing more, so each attempt needs one of its own. COMMIT may raise 40001 as well, and it "
+                "is sent when the block is left. Most errors are the same at the next attempt; after a broken connection nobody knows "
+                "whether it was committed.",
+                'A loop of five; in it `try`, in that `async with pool.acquire() as conn, conn.transaction(isolation="serializable")`; '
+                "`except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)`: raise at the fifth, else a random pause.",
+            ),
+            traps={
+                "aborted block": "The second attempt ran inside of the transaction of the first, which was aborted.",
+                "commit": "The SerializationError of COMMIT was not retried: it is raised when the block is left, outside of the `try`.",
+                "lower level": "A conflict that only Serializable notices was committed.",
+                "no end": "With a conflict every time there were more than five attempts.",
+                "anything": "An error was retried that is no conflict: it is the same next time.",
+                "twice": "The connection broke during COMMIT, and the work was done again: the first may have been committed, and here "
+                "it was.",
+            },
+        ),
+    ),
+)

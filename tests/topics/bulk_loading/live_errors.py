@@ -8,7 +8,7 @@ import asyncpg
 
 from firedrill import servers
 
-from . import raised_by
+from ..raising import raised_by
 
 SEAT = (5, "A1", 4500)
 INSERT = "insert into seats (event_id, label, price_cents) values ($1, $2, $3)"
@@ -31,12 +31,16 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
         "duplicate key": await raised_by(copy(SEAT)),
         "check violation": await raised_by(copy((5, "Z1", -1))),
         "null violation": await raised_by(copy_file(io.BytesIO(b"5,Z1,\n"))),
-        "row of executemany": await raised_by(conn.executemany(INSERT, [(5, "Z1", 4500), (5, "Z2", "4500")])),
+        "row of executemany": await raised_by(
+            conn.executemany(INSERT, [(5, "Z1", 4500), (5, "Z2", "4500")])
+        ),
         "element no sequence": await raised_by(conn.executemany(INSERT, [{"label": "Z1"}])),
         "row twice": await raised_by(conn.execute(UPSERT.format("event_id, label"), *twice)),
         "no such conflict": await raised_by(conn.execute(UPSERT.format("label"), *twice)),
         "fields of a line": await raised_by(copy_file(io.BytesIO(b"5,Z1\n"))),
-        "header mismatch": await raised_by(copy_file(io.BytesIO(b"label,event_id,price_cents\n"), header="match")),
+        "header mismatch": await raised_by(
+            copy_file(io.BytesIO(b"label,event_id,price_cents\n"), header="match")
+        ),
         "bare type error": await raised_by(copy((5, "Z1", "4500"))),
         "short row": await raised_by(copy((5, "Z1"))),
         "text for bytes": await raised_by(copy_file(io.StringIO("5,Z1,4500\n"))),

@@ -34,13 +34,22 @@ def fields_of_the_whole_file(file: bytes) -> Iterator[tuple[int, list[str]]]:
 def as_row(fields: list[str]) -> Row:
     """Only what it takes to have a row."""
     label, price, status, options = fields
-    return label.strip(), int(Decimal(price.strip().replace(",", ".")) * 100), status.strip(), options
+    return (
+        label.strip(),
+        int(Decimal(price.strip().replace(",", ".")) * 100),
+        status.strip(),
+        options,
+    )
 
 
 def checked(fields: list[str]) -> Row:
     """What a careful Python programmer checks."""
     label, price, status, options = (field.strip() for field in fields)
-    if not label or not re.fullmatch(r"\d+(,\d{1,2})?", price) or status not in ("free", "held", "sold"):
+    if (
+        not label
+        or not re.fullmatch(r"\d+(,\d{1,2})?", price)
+        or status not in ("free", "held", "sold")
+    ):
         raise ValueError("label, price or status")
     cents = int(Decimal(price.replace(",", ".")) * 100)
     if not cents or not isinstance(json.loads(options), dict):
@@ -48,9 +57,11 @@ def checked(fields: list[str]) -> Row:
     return label, cents, status, options
 
 
-def sorted_out(file: bytes, check: Callable[[list[str]], Row] = checked,
-               read: Callable[[bytes], Iterator[tuple[int, list[str]]]] = fields_of,
-               ) -> tuple[list[tuple[int, Row]], list[tuple[int, str]]]:
+def sorted_out(
+    file: bytes,
+    check: Callable[[list[str]], Row] = checked,
+    read: Callable[[bytes], Iterator[tuple[int, list[str]]]] = fields_of,
+) -> tuple[list[tuple[int, Row]], list[tuple[int, str]]]:
     good, bad = [], []
     for line, fields in read(file):
         try:
@@ -82,7 +93,9 @@ async def caught_in_one_transaction(conn: Any, file: bytes) -> Any:
     return sorted(bad)
 
 
-async def each_in_a_savepoint(conn: Any, file: bytes, check: Callable[[list[str]], Row] = checked) -> Any:
+async def each_in_a_savepoint(
+    conn: Any, file: bytes, check: Callable[[list[str]], Row] = checked
+) -> Any:
     good, bad = sorted_out(file, check)
     async with conn.transaction():
         for line, row in good:
@@ -105,12 +118,15 @@ async def bent_until_it_fits(conn: Any, file: bytes) -> Any:
         label, price, status, options = (field.strip() for field in (*fields, "{}")[:4])
         cents = round(float(price.replace(",", ".") or 1) * 100)
         return checked([label, f"{abs(cents) // 100},{abs(cents) % 100:02}", status, options])
+
     return await each_in_a_savepoint(conn, file, bent)
 
 
 async def empty_lines_not_counted(conn: Any, file: bytes) -> Any:
     lines = [line for line, _ in fields_of(file)]
-    return [(lines.index(line) + 2, reason) for line, reason in await each_in_a_savepoint(conn, file)]
+    return [
+        (lines.index(line) + 2, reason) for line, reason in await each_in_a_savepoint(conn, file)
+    ]
 
 
 async def judged_by_python(conn: Any, file: bytes) -> Any:
@@ -128,16 +144,22 @@ async def judged_by_python(conn: Any, file: bytes) -> Any:
 
 
 def records(seats: Any) -> list[tuple[Any, ...]]:
-    return [(label, price, status.value, options if options is None else json.dumps(options))
-            for label, price, status, options in seats]
+    return [
+        (label, price, status.value, options if options is None else json.dumps(options))
+        for label, price, status, options in seats
+    ]
 
 
 def dicts(seats: Any) -> list[tuple[Any, ...]]:
     return [(label, price, status.value, options) for label, price, status, options in seats]
 
 
-BYTES = {"encoder": lambda value: b"\x01" + json.dumps(value).encode(), "decoder": lambda data: json.loads(data[1:]),
-         "schema": "pg_catalog", "format": "binary"}
+BYTES = {
+    "encoder": lambda value: b"\x01" + json.dumps(value).encode(),
+    "decoder": lambda data: json.loads(data[1:]),
+    "schema": "pg_catalog",
+    "format": "binary",
+}
 
 
 async def only_the_status(conn: Any, seats: Any) -> None:
@@ -155,7 +177,9 @@ async def staged(conn: Any, rows: Any, kind: str = "text") -> None:
             drop table if exists pg_temp.s;
             create temporary table s (label text, price_cents int, status {kind}, options text) on commit drop""")
         await conn.copy_records_to_table("s", records=rows)
-        await conn.execute("insert into arena_seats select label, price_cents, status::seat_status, options::jsonb from s")
+        await conn.execute(
+            "insert into arena_seats select label, price_cents, status::seat_status, options::jsonb from s"
+        )
 
 
 async def every_option_dumped(conn: Any, seats: Any) -> None:
@@ -163,11 +187,19 @@ async def every_option_dumped(conn: Any, seats: Any) -> None:
 
 
 async def the_member_s_name(conn: Any, seats: Any) -> None:
-    await staged(conn, [(row[0], row[1], str(seat[2]), row[3]) for row, seat in zip(records(seats), seats, strict=True)])
+    await staged(
+        conn,
+        [
+            (row[0], row[1], str(seat[2]), row[3])
+            for row, seat in zip(records(seats), seats, strict=True)
+        ],
+    )
 
 
 async def the_dict_s_str(conn: Any, seats: Any) -> None:
-    await staged(conn, [(*row[:3], None if row[3] is None else str(row[3])) for row in dicts(seats)])
+    await staged(
+        conn, [(*row[:3], None if row[3] is None else str(row[3])) for row in dicts(seats)]
+    )
 
 
 async def without_the_codec(conn: Any, seats: Any) -> None:
@@ -182,7 +214,7 @@ async def by_executemany(conn: Any, seats: Any) -> None:
 async def in_portions(conn: Any, seats: Any) -> None:
     await conn.set_type_codec("jsonb", **BYTES)
     for start in range(0, len(seats), 100):
-        await conn.copy_records_to_table("arena_seats", records=dicts(seats)[start:start + 100])
+        await conn.copy_records_to_table("arena_seats", records=dicts(seats)[start : start + 100])
 
 
 PRICES = "select * from unnest($1::int[], $2::text[], $3::int[]) with ordinality as list (event_id, label, price_cents, line)"
@@ -193,16 +225,30 @@ CHANGED = "where seats.price_cents <> excluded.price_cents"
 DISTINCT = "distinct on (event_id, label)"
 
 
-async def upsert(conn: Any, prices: Any, distinct: str = DISTINCT, order: str = "order by event_id, label, line desc",
-                 where: str = CHANGED) -> int:
+async def upsert(
+    conn: Any,
+    prices: Any,
+    distinct: str = DISTINCT,
+    order: str = "order by event_id, label, line desc",
+    where: str = CHANGED,
+) -> int:
     columns = [[row[place] for row in prices] for place in range(3)]
-    said = await conn.execute(UPSERT.format(prices=PRICES, distinct=distinct, order=order, where=where), *columns)
+    said = await conn.execute(
+        UPSERT.format(prices=PRICES, distinct=distinct, order=order, where=where), *columns
+    )
     return int(said.split()[-1])
 
 
 async def nothing_on_conflict(conn: Any, prices: Any) -> int:
-    new = await conn.fetchmany("""insert into seats (event_id, label, price_cents) values ($1, $2, $3)
-                                  on conflict do nothing returning id""", prices) if prices else []
+    new = (
+        await conn.fetchmany(
+            """insert into seats (event_id, label, price_cents) values ($1, $2, $3)
+                                  on conflict do nothing returning id""",
+            prices,
+        )
+        if prices
+        else []
+    )
     return len(new)
 
 
@@ -229,9 +275,12 @@ async def one_by_one(conn: Any, prices: Any) -> int:
     written = 0
     async with conn.transaction():
         for row in {row[:2]: row for row in prices}.values():
-            said = await conn.execute(f"""
+            said = await conn.execute(
+                f"""
                 insert into seats (event_id, label, price_cents) values ($1, $2, $3)
-                on conflict (event_id, label) do update set price_cents = excluded.price_cents {CHANGED}""", *row)
+                on conflict (event_id, label) do update set price_cents = excluded.price_cents {CHANGED}""",
+                *row,
+            )
             written += int(said.split()[-1])
     return written
 
@@ -250,17 +299,20 @@ async def a_table_that_stays(conn: Any, prices: Any) -> int:
 async def in_two_parts(conn: Any, prices: Any) -> int:
     last = list({row[:2]: row for row in prices}.values())
     half = math.ceil(len(last) / 2)
-    return await upsert(conn, last[:half // 3]) + await upsert(conn, last[half // 3:])
+    return await upsert(conn, last[: half // 3]) + await upsert(conn, last[half // 3 :])
 
 
-async def checked_again_by_postgresql(conn: Any, file: bytes, read: Any = fields_of,
-                                      first: str = "drop table if exists pg_temp.s;") -> Any:
+async def checked_again_by_postgresql(
+    conn: Any, file: bytes, read: Any = fields_of, first: str = "drop table if exists pg_temp.s;"
+) -> Any:
     good, bad = sorted_out(file, read=read)
     rows = [(line, *row) for line, row in good]
     async with conn.transaction():
         await conn.execute(f"""{first}
             create temporary table s (line int, label text, price text, status text, options text) on commit drop""")
-        await conn.copy_records_to_table("s", records=[(line, label, str(cents), *rest) for line, label, cents, *rest in rows])
+        await conn.copy_records_to_table(
+            "s", records=[(line, label, str(cents), *rest) for line, label, cents, *rest in rows]
+        )
         taken = await conn.fetch("""
             insert into arena_seats select distinct on (label) label, price::int, status::seat_status, options::jsonb from s
             where pg_input_is_valid(options, 'jsonb') and pg_input_is_valid(price, 'int') order by label, line
@@ -309,6 +361,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 
 # Further right answers, and wrong fixes that look different.
 
+
 async def a_table_until_the_commit(conn: Any, file: bytes) -> Any:
     return await checked_again_by_postgresql(conn, file, first="")
 
@@ -316,10 +369,16 @@ async def a_table_until_the_commit(conn: Any, file: bytes) -> Any:
 async def a_table_left_on_the_session(conn: Any, seats: Any) -> None:
     await conn.execute("""drop table if exists pg_temp.c; create temporary table c (
         label text, price_cents int, status seat_status, options text)""")
-    await conn.copy_records_to_table("c", records=[
-        (label, price, status.value, None if options is None else json.dumps(options))
-        for label, price, status, options in seats])
-    await conn.execute("insert into arena_seats select label, price_cents, status, options::jsonb from c")
+    await conn.copy_records_to_table(
+        "c",
+        records=[
+            (label, price, status.value, None if options is None else json.dumps(options))
+            for label, price, status, options in seats
+        ],
+    )
+    await conn.execute(
+        "insert into arena_seats select label, price_cents, status, options::jsonb from c"
+    )
 
 
 async def exits(conn: Any, file: bytes) -> Any:
@@ -327,7 +386,9 @@ async def exits(conn: Any, file: bytes) -> Any:
 
 
 async def leaves_a_transaction_open(conn: Any, *given: Any) -> Any:
-    await conn.execute("begin; update seats set status = 'held'; create table if not exists arena_seats (label text)")
+    await conn.execute(
+        "begin; update seats set status = 'held'; create table if not exists arena_seats (label text)"
+    )
     return []
 
 
@@ -347,13 +408,18 @@ async def a_codec_of_bytes(conn: Any, seats: Any) -> None:
 
 async def as_csv(conn: Any, seats: Any) -> None:
     out = io.StringIO()
-    csv.writer(out, quoting=csv.QUOTE_NOTNULL if hasattr(csv, "QUOTE_NOTNULL") else csv.QUOTE_MINIMAL).writerows(records(seats))
-    await conn.copy_to_table("arena_seats", source=io.BytesIO(out.getvalue().encode()), format="csv")
+    csv.writer(
+        out, quoting=csv.QUOTE_NOTNULL if hasattr(csv, "QUOTE_NOTNULL") else csv.QUOTE_MINIMAL
+    ).writerows(records(seats))
+    await conn.copy_to_table(
+        "arena_seats", source=io.BytesIO(out.getvalue().encode()), format="csv"
+    )
 
 
 async def an_encoder_that_raises(conn: Any, seats: Any) -> None:
     def encoder(value: Any) -> bytes:
         raise RuntimeError("not today")
+
     await conn.set_type_codec("jsonb", **BYTES | {"encoder": encoder})
     await conn.copy_records_to_table("arena_seats", records=dicts(seats))
 
@@ -377,7 +443,7 @@ async def a_text_for_a_number(conn: Any, prices: Any) -> Any:
 
 
 # A trap, "" for a failure without one, None for a right answer.
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, checked_again_by_postgresql),
     (1, "", a_table_until_the_commit),
     (2, "", a_table_left_on_the_session),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from firedrill import servers
 
-from . import raised_by
+from ..raising import raised_by
 
 SEAT = "select label from seats where id = %s"
 
@@ -42,11 +42,17 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     url = stack.postgres.dsn().replace("postgresql:", "postgresql+asyncpg:")
     engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.1)
     raised: dict[str, BaseException] = {
-        "psycopg's placeholders": await raised_by(pg.execute(SEAT.replace("%s", "$1").encode(), (1,))),
-        "a percent sign in psycopg": await raised_by(pg.execute(f"{SEAT} and label like 'A%'".encode(), (1,))),
+        "psycopg's placeholders": await raised_by(
+            pg.execute(SEAT.replace("%s", "$1").encode(), (1,))
+        ),
+        "a percent sign in psycopg": await raised_by(
+            pg.execute(f"{SEAT} and label like 'A%'".encode(), (1,))
+        ),
         "psycopg cannot adapt a dict": await raised_by(pg.execute("select %s", ({"event": 5},))),
         "timestamp too large": await raised_by(_infinity(pg)),
-        "SQLAlchemy's conflict on asyncpg": await raised_by(_conflict(stack, create_async_engine(url))),
+        "SQLAlchemy's conflict on asyncpg": await raised_by(
+            _conflict(stack, create_async_engine(url))
+        ),
         "psycopg_pool's PoolTimeout": await raised_by(_all_taken(stack.postgres.dsn())),
         "QueuePool limit": await raised_by(_exhausted(engine)),
         "PendingRollbackError": await raised_by(_goes_on(engine)),
@@ -58,7 +64,10 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
 
 
 async def _all_taken(dsn: str) -> None:
-    async with AsyncConnectionPool(dsn, min_size=1, max_size=1, open=False) as pool, pool.connection():
+    async with (
+        AsyncConnectionPool(dsn, min_size=1, max_size=1, open=False) as pool,
+        pool.connection(),
+    ):
         await pool.getconn(timeout=0.1)
 
 
@@ -94,16 +103,21 @@ async def _goes_on(engine: AsyncEngine) -> None:
 async def _attribute(engine: AsyncEngine) -> None:
     async with AsyncSession(engine) as session:
         seat = await session.get_one(Seat, 1)
-        seat.event.id   # noqa: B018
+        seat.event.id  # noqa: B018
 
 
 async def _behind_pgbouncer(stack: servers.Stack) -> dict[str, BaseException]:
     console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user="postgres"))
     await console.execute("set max_prepared_statements = 0")
     dsn = stack.pgbouncer.dsn("transaction")
-    first, second = [await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=0) for _ in range(2)]
+    first, second = [
+        await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=0)
+        for _ in range(2)
+    ]
     await first.execute(SEAT, (1,))
-    raised = {"psycopg's statement already exists": await raised_by(second.execute("select %s + 1", (1,)))}
+    raised = {
+        "psycopg's statement already exists": await raised_by(second.execute("select %s + 1", (1,)))
+    }
     await console.execute("reconnect")
     raised["psycopg's statement does not exist"] = await raised_by(first.execute(SEAT, (1,)))
     for conn in (first, second):

@@ -36,7 +36,11 @@ async def read_the_moment_here(conn: Any, customer: str, since: str) -> Any:
 
 async def read_the_moment_as_utc(conn: Any, customer: str, since: str) -> Any:
     moment = datetime.fromisoformat(since)
-    return _read(await conn.fetch(LIST_OF_VALUES, int(customer), moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
+    return _read(
+        await conn.fetch(
+            LIST_OF_VALUES, int(customer), moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        )
+    )
 
 
 async def a_codec_for_good(conn: Any, customer: str, since: str) -> Any:
@@ -53,11 +57,17 @@ async def a_codec_for_this_query(conn: Any, customer: str, since: str) -> Any:
 
 
 async def texts_in_the_query(conn: Any, customer: str, since: str) -> Any:
-    return _read(await conn.fetch(LIST.replace("$1::text::int", customer).replace("$2::text", f"'{since}'")))
+    return _read(
+        await conn.fetch(LIST.replace("$1::text::int", customer).replace("$2::text", f"'{since}'"))
+    )
 
 
 async def quoted_texts_in_the_query(conn: Any, customer: str, since: str) -> Any:
-    return _read(await conn.fetch(LIST.replace("$1::text", f"'{customer}'").replace("$2::text", f"'{since}'")))
+    return _read(
+        await conn.fetch(
+            LIST.replace("$1::text", f"'{customer}'").replace("$2::text", f"'{since}'")
+        )
+    )
 
 
 CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
@@ -67,12 +77,20 @@ FIRST = "insert into first_orders values ($1, $2)"
 
 async def _take(conn: Any, customer: int, event: int, seat: str) -> Any:
     """The order's number, before it goes into first_orders."""
-    price = await conn.fetchval("""update seats set status = 'sold'
-        where event_id = $1 and label = $2 and status = 'free' returning price_cents""", event, seat)
+    price = await conn.fetchval(
+        """update seats set status = 'sold'
+        where event_id = $1 and label = $2 and status = 'free' returning price_cents""",
+        event,
+        seat,
+    )
     if price is None:
         return None
-    return await conn.fetchval("insert into orders (customer_id, total_cents, basket) values ($1, $2, $3) returning id",
-                               customer, price, json.dumps({"event": event, "seats": [seat]}))
+    return await conn.fetchval(
+        "insert into orders (customer_id, total_cents, basket) values ($1, $2, $3) returning id",
+        customer,
+        price,
+        json.dumps({"event": event, "seats": [seat]}),
+    )
 
 
 async def _whole(conn: Any, customer: int, event: int, seat: str) -> Any:
@@ -188,6 +206,7 @@ def _with_limit(limit: str) -> Callable[..., Any]:
                 return await _whole(conn, customer, event, seat)
 
         return await _again(once)
+
     sell.__name__ = limit.replace(" ", "_")
     return sell
 
@@ -205,7 +224,9 @@ async def a_second_for_all(pool: Any, customer: int, event: int, seat: str) -> A
 async def a_codec_in_the_pool(pool: Any, customer: int, event: int, seat: str) -> Any:
     async def once() -> Any:
         async with pool.acquire(timeout=1) as conn:
-            await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=lambda value: value, decoder=json.loads)
+            await conn.set_type_codec(
+                "jsonb", schema="pg_catalog", encoder=lambda value: value, decoder=json.loads
+            )
             async with conn.transaction():
                 await conn.execute(LIMIT)
                 return await _whole(conn, customer, event, seat)
@@ -237,7 +258,9 @@ UPDATE = """
 async def _update(conn: Any, event: int, prices: list[tuple[str, int]]) -> int:
     changed = 0
     for label, cents in prices:
-        changed += (await conn.execute(UPDATE, {"event": event, "label": label, "cents": cents})).rowcount
+        changed += (
+            await conn.execute(UPDATE, {"event": event, "label": label, "cents": cents})
+        ).rowcount
     return changed
 
 
@@ -250,7 +273,9 @@ async def close_only(dsn: str, event: int, prices: list[tuple[str, int]]) -> int
 
 
 async def autocommit(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=None) as conn:
+    async with await psycopg.AsyncConnection.connect(
+        dsn, autocommit=True, prepare_threshold=None
+    ) as conn:
         return await _update(conn, event, prices)
 
 
@@ -289,10 +314,12 @@ async def make_room(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
 
 async def in_one_statement_as_it_is(dsn: str, event: int, prices: list[tuple[str, int]]) -> int:
     async with await psycopg.AsyncConnection.connect(dsn) as conn:
-        cursor = await conn.execute("""
+        cursor = await conn.execute(
+            """
             update seats set price_cents = cents from unnest(%s::text[], %s::int[]) as new (seat, cents)
             where event_id = %s and label = seat and price_cents <> cents""",
-            ([label for label, _ in prices], [cents for _, cents in prices], event))
+            ([label for label, _ in prices], [cents for _, cents in prices], event),
+        )
         return cursor.rowcount
 
 
@@ -306,8 +333,11 @@ async def through_a_table(dsn: str, event: int, prices: list[tuple[str, int]]) -
         async with cursor.copy("copy new from stdin") as copy:
             for price in dict(prices).items():
                 await copy.write_row(price)
-        await cursor.execute("""update seats set price_cents = cents from new
-            where event_id = %s and label = seat and price_cents <> cents""", (event,))
+        await cursor.execute(
+            """update seats set price_cents = cents from new
+            where event_id = %s and label = seat and price_cents <> cents""",
+            (event,),
+        )
         return cursor.rowcount
 
 
@@ -330,7 +360,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "prepared"): as_it_comes,
     (3, "others"): make_room,
 }
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "zone", read_the_moment_as_utc),
     (1, None, a_codec_for_this_query),
     (1, "sql", quoted_texts_in_the_query),

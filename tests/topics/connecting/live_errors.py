@@ -13,7 +13,7 @@ import trustme
 
 from firedrill import faults, servers, tls, views
 
-from . import connect, raised_by
+from ..raising import connect, raised_by
 
 
 async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
@@ -29,9 +29,15 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
 
     with stack.postgres.down():
         await note("refused", connect(dsn))
-    with patch("socket.getaddrinfo", lambda host, *more, **options: [
-            found for one in ("127.0.0.1", "127.0.0.2") for found in lookup(one, *more, **options)]):
-        await note("refused on all addresses", connect("postgresql://encore:x@two.example:1/encore"))
+    with patch(
+        "socket.getaddrinfo",
+        lambda host, *more, **options: [
+            found for one in ("127.0.0.1", "127.0.0.2") for found in lookup(one, *more, **options)
+        ],
+    ):
+        await note(
+            "refused on all addresses", connect("postgresql://encore:x@two.example:1/encore")
+        )
     connection = await asyncpg.connect(dsn)
     query = asyncio.create_task(connection.fetchval("select pg_sleep(60)"))
     while "active" not in [row["state"] for row in (await views.backends(stack.postgres)).rows]:
@@ -49,8 +55,12 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
         await note("resolver", connect("postgresql://encore:x@db.example/encore"))
     await note("scheme of a DSN", connect(dsn.replace("postgresql:", "postgresql+asyncpg:")))
     await note("unknown setting", connect(dsn + "?connect_timeout=5"))
-    await note("setting through PgBouncer", connect(stack.pgbouncer.dsn(), server_settings={"jit": "off"}))
-    await note("setting that is no string", connect(dsn, server_settings={"statement_timeout": 5000}))
+    await note(
+        "setting through PgBouncer", connect(stack.pgbouncer.dsn(), server_settings={"jit": "off"})
+    )
+    await note(
+        "setting that is no string", connect(dsn, server_settings={"statement_timeout": 5000})
+    )
     await note("wrong password", connect(with_password("guess")))
     await note("no such database", connect(stack.postgres.dsn("encroe")))
     await note("password through PgBouncer", connect(stack.pgbouncer.dsn(), password="guess"))

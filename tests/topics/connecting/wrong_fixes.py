@@ -51,7 +51,11 @@ async def deadline_between_tries(dsn: str, patience: float) -> Any:
         try:
             return await asyncpg.connect(dsn)
         except (OSError, asyncpg.CannotConnectNowError) as error:
-            if time.monotonic() > deadline or isinstance(error, ssl.SSLError) or "rejected SSL" in str(error):
+            if (
+                time.monotonic() > deadline
+                or isinstance(error, ssl.SSLError)
+                or "rejected SSL" in str(error)
+            ):
                 raise
         await asyncio.sleep(0.1)
 
@@ -62,7 +66,11 @@ async def retry_without_a_pause(dsn: str, patience: float) -> Any:
         try:
             return await asyncpg.connect(dsn, timeout=max(deadline - time.monotonic(), 0.1))
         except (OSError, asyncpg.CannotConnectNowError) as error:
-            if time.monotonic() > deadline or isinstance(error, ssl.SSLError) or "rejected SSL" in str(error):
+            if (
+                time.monotonic() > deadline
+                or isinstance(error, ssl.SSLError)
+                or "rejected SSL" in str(error)
+            ):
                 raise
 
 

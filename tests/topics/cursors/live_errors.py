@@ -6,7 +6,7 @@ import asyncpg
 
 from firedrill import servers
 
-from . import raised_by
+from ..raising import raised_by
 
 SEATS = "select id from seats order by id"
 

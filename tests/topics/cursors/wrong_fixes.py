@@ -19,11 +19,12 @@ ORDERS = "select id, total_cents, basket from orders order by id"
 
 # Task 1
 
+
 async def list_from_a_cursor(pool: Any, send: Any) -> None:
     async with pool.acquire() as conn, conn.transaction():
         rows = [tuple(row) async for row in conn.cursor(ORDERS, prefetch=500)]
     for begin in range(0, len(rows), 500):
-        await send(rows[begin:begin + 500])
+        await send(rows[begin : begin + 500])
 
 
 async def send_in_the_loop(pool: Any, send: Any) -> None:
@@ -36,7 +37,8 @@ async def send_in_the_loop(pool: Any, send: Any) -> None:
 async def keyset(pool: Any, send: Any) -> None:
     last = 0
     while rows := await pool.fetch(
-            "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+        "select id, total_cents, basket from orders where id > $1 order by id limit 500", last
+    ):
         await send([tuple(row) for row in rows])
         last = rows[-1]["id"]
 
@@ -47,14 +49,17 @@ async def copy_into_memory(pool: Any, send: Any) -> None:
         await conn.copy_from_query(ORDERS, output=data)
     rows = [line.split("\t") for line in data.getvalue().decode().splitlines()]
     for begin in range(0, len(rows), 500):
-        await send([(int(id), int(cents), basket) for id, cents, basket in rows[begin:begin + 500]])
+        await send(
+            [(int(id), int(cents), basket) for id, cents, basket in rows[begin : begin + 500]]
+        )
 
 
 async def pages_of_one_snapshot(pool: Any, send: Any) -> None:
     last = 0
     async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
         while rows := await conn.fetch(
-                "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+            "select id, total_cents, basket from orders where id > $1 order by id limit 500", last
+        ):
             await send([tuple(row) for row in rows])
             last = rows[-1]["id"]
 
@@ -77,8 +82,13 @@ async def with_hold(pool: Any, send: Any) -> None:
 async def copy_to_a_file(pool: Any, send: Any) -> None:
     with tempfile.TemporaryFile() as file:
         async with pool.acquire() as conn:
-            await conn.copy_from_query(f"select json_build_array(id, total_cents, basket::text) from ({ORDERS}) o",
-                                       output=file, format="csv", delimiter="\x01", quote="\x02")
+            await conn.copy_from_query(
+                f"select json_build_array(id, total_cents, basket::text) from ({ORDERS}) o",
+                output=file,
+                format="csv",
+                delimiter="\x01",
+                quote="\x02",
+            )
         file.seek(0)
         batch: list[Any] = []
         for line in file:
@@ -93,7 +103,9 @@ async def copy_to_a_file(pool: Any, send: Any) -> None:
 async def pages_to_a_file(pool: Any, send: Any) -> None:
     with tempfile.TemporaryFile("w+") as file:
         last = 0
-        while rows := await pool.fetch("select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+        while rows := await pool.fetch(
+            "select id, total_cents, basket from orders where id > $1 order by id limit 500", last
+        ):
             file.writelines(json.dumps(tuple(row)) + "\n" for row in rows)
             last = rows[-1]["id"]
         await _send_lines(file, send)
@@ -104,7 +116,9 @@ async def pages_to_a_file_in_one_block(pool: Any, send: Any) -> None:
         last = 0
         async with pool.acquire() as conn, conn.transaction():
             while rows := await conn.fetch(
-                    "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+                "select id, total_cents, basket from orders where id > $1 order by id limit 500",
+                last,
+            ):
                 file.writelines(json.dumps(tuple(row)) + "\n" for row in rows)
                 last = rows[-1]["id"]
         await _send_lines(file, send)
@@ -115,7 +129,9 @@ async def pages_of_one_snapshot_to_a_file(pool: Any, send: Any) -> None:
         last = 0
         async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
             while rows := await conn.fetch(
-                    "select id, total_cents, basket from orders where id > $1 order by id limit 500", last):
+                "select id, total_cents, basket from orders where id > $1 order by id limit 500",
+                last,
+            ):
                 file.writelines(json.dumps(tuple(row)) + "\n" for row in rows)
                 last = rows[-1]["id"]
         await _send_lines(file, send)
@@ -143,34 +159,52 @@ NEWEST_FIRST = "order by placed_at desc, id desc"
 
 async def by_number(conn: Any, token: str | None) -> Page:
     number = int(token or 0)
-    rows = await conn.fetch(f"select id from orders {NEWEST_FIRST} limit 10 offset 10 * $1::int", number)
+    rows = await conn.fetch(
+        f"select id from orders {NEWEST_FIRST} limit 10 offset 10 * $1::int", number
+    )
     return [row["id"] for row in rows], str(number + 1) if len(rows) == 10 else None
 
 
 async def by_id_of_the_last(conn: Any, token: str | None) -> Page:
     last = int(token) if token else None
-    rows = await conn.fetch(f"""
+    rows = await conn.fetch(
+        f"""
         select id from orders
         where $1::int is null or (placed_at, id) < (select placed_at, id from orders where id = $1)
-        {NEWEST_FIRST} limit 10""", last)
+        {NEWEST_FIRST} limit 10""",
+        last,
+    )
     return [row["id"] for row in rows], str(rows[-1]["id"]) if len(rows) == 10 else None
 
 
 async def by_moment(conn: Any, token: str | None) -> Page:
-    before = datetime.fromisoformat(token) if token else datetime.fromisoformat("9999-01-01T00:00+00:00")
-    rows = await conn.fetch(f"select id, placed_at from orders where placed_at < $1 {NEWEST_FIRST} limit 10", before)
-    return [row["id"] for row in rows], rows[-1]["placed_at"].isoformat() if len(rows) == 10 else None
+    before = (
+        datetime.fromisoformat(token) if token else datetime.fromisoformat("9999-01-01T00:00+00:00")
+    )
+    rows = await conn.fetch(
+        f"select id, placed_at from orders where placed_at < $1 {NEWEST_FIRST} limit 10", before
+    )
+    return [row["id"] for row in rows], rows[-1]["placed_at"].isoformat() if len(
+        rows
+    ) == 10 else None
 
 
-async def after(conn: Any, token: str | None, limit: str, form: Callable[[datetime], str]) -> tuple[list[Any], str | None]:
+async def after(
+    conn: Any, token: str | None, limit: str, form: Callable[[datetime], str]
+) -> tuple[list[Any], str | None]:
     moment, _, number = (token or "9999-01-01T00:00:00+00:00|0").partition("|")
     try:
-        rows = await conn.fetch(f"select id, placed_at from orders where (placed_at, id) < ($1, $2) {NEWEST_FIRST} {limit}",
-                                datetime.fromisoformat(moment), int(number))
+        rows = await conn.fetch(
+            f"select id, placed_at from orders where (placed_at, id) < ($1, $2) {NEWEST_FIRST} {limit}",
+            datetime.fromisoformat(moment),
+            int(number),
+        )
     except asyncpg.DataError as error:
         raise ValueError(token) from error
     rows = rows[:10]
-    return [row["id"] for row in rows], f"{form(rows[-1]['placed_at'])}|{rows[-1]['id']}" if len(rows) == 10 else None
+    return [row["id"] for row in rows], f"{form(rows[-1]['placed_at'])}|{rows[-1]['id']}" if len(
+        rows
+    ) == 10 else None
 
 
 async def to_the_second(conn: Any, token: str | None) -> Page:
@@ -195,9 +229,15 @@ async def five_a_page(conn: Any, token: str | None) -> Page:
 
 
 async def by_moment_to_the_second(conn: Any, token: str | None) -> Page:
-    before = datetime.fromisoformat(token) if token else datetime.fromisoformat("9999-01-01T00:00+00:00")
-    rows = await conn.fetch(f"select id, placed_at from orders where placed_at < $1 {NEWEST_FIRST} limit 10", before)
-    return [row["id"] for row in rows], rows[-1]["placed_at"].isoformat(timespec="seconds") if len(rows) == 10 else None
+    before = (
+        datetime.fromisoformat(token) if token else datetime.fromisoformat("9999-01-01T00:00+00:00")
+    )
+    rows = await conn.fetch(
+        f"select id, placed_at from orders where placed_at < $1 {NEWEST_FIRST} limit 10", before
+    )
+    return [row["id"] for row in rows], rows[-1]["placed_at"].isoformat(timespec="seconds") if len(
+        rows
+    ) == 10 else None
 
 
 # Task 3
@@ -221,7 +261,7 @@ async def parsed(pool: Any) -> AsyncIterator[Order]:
 
 
 async def the_outer_one_only(pool: Any, wanted: Any) -> Any:
-    async with aclosing(parsed(pool)) as orders:        # type: ignore[type-var]
+    async with aclosing(parsed(pool)) as orders:  # type: ignore[type-var]
         async for order in orders:
             if await wanted(order):
                 return order
@@ -286,7 +326,9 @@ async def without_a_generator(pool: Any, wanted: Any) -> Any:
 
 async def pages(pool: Any, wanted: Any) -> Any:
     last = 0
-    while rows := await pool.fetch("select id, total_cents, basket from orders where id > $1 order by id limit 100", last):
+    while rows := await pool.fetch(
+        "select id, total_cents, basket from orders where id > $1 order by id limit 100", last
+    ):
         for row in rows:
             if await wanted(order_of(row)):
                 return order_of(row)
@@ -316,7 +358,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "swallowed"): caught,
 }
 
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "all at once", copy_into_memory),
     (1, "open", pages_of_one_snapshot),
     (1, "moments", offset),

@@ -6,7 +6,7 @@ import asyncpg
 
 from firedrill import servers
 
-from . import connect, raised_by
+from ..raising import connect, raised_by
 
 
 async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
@@ -17,7 +17,9 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
         raised["acquire timed out"] = await raised_by(pool.acquire(timeout=0.05))
     await admin.execute("alter role encore connection limit 0")
     raised["too many connections for role"] = await raised_by(connect(dsn))
-    await admin.execute("alter role encore connection limit -1; alter database encore connection limit 0")
+    await admin.execute(
+        "alter role encore connection limit -1; alter database encore connection limit 0"
+    )
     raised["too many connections for database"] = await raised_by(connect(dsn))
     await admin.execute("alter database encore connection limit -1")
     await admin.execute("alter system set max_connections = 12")

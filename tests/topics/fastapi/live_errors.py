@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from firedrill import servers
 
-from . import raised_by
+from ..raising import raised_by
 
 
 class Row(BaseModel):
@@ -24,7 +24,9 @@ class Row(BaseModel):
 
 async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     admin = await asyncpg.connect(stack.postgres.dsn(user="postgres"))
-    await admin.execute("alter table payments alter constraint payments_order_id_fkey deferrable initially deferred")
+    await admin.execute(
+        "alter table payments alter constraint payments_order_id_fkey deferrable initially deferred"
+    )
     await admin.close()
     app, guarded = _app(stack.postgres.dsn()), _app(stack.postgres.dsn())
 
@@ -45,7 +47,9 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     loop = asyncio.get_running_loop()
     return {
         "state has no pool": await raised_by(_get(app, "/pool")),
-        "no current event loop": await raised_by(loop.run_in_executor(ThreadPoolExecutor(1), asyncpg.create_pool, "")),
+        "no current event loop": await raised_by(
+            loop.run_in_executor(ThreadPoolExecutor(1), asyncpg.create_pool, "")
+        ),
         "response already started": await raised_by(_get(guarded, "/commit")),
         "foreign key": await raised_by(_get(app, "/commit")),
         "incomplete chunked read": await raised_by(_from(broken)),
@@ -71,11 +75,13 @@ def _app(dsn: str) -> FastAPI:
         await request.app.state.pool.acquire()
 
     @app.get("/commit")
-    async def commit(conn: Any = Depends(transaction)) -> None:     # noqa: B008  as FastAPI is used
-        await conn.execute("insert into payments (order_id, amount_cents, method) values (999999, 1, 'card')")
+    async def commit(conn: Any = Depends(transaction)) -> None:  # noqa: B008  as FastAPI is used
+        await conn.execute(
+            "insert into payments (order_id, amount_cents, method) values (999999, 1, 'card')"
+        )
 
     @app.get("/row", response_model=Row)
-    async def row(conn: Any = Depends(transaction)) -> Any:         # noqa: B008
+    async def row(conn: Any = Depends(transaction)) -> Any:  # noqa: B008
         return await conn.fetchrow("select 1 as id")
 
     return app
@@ -85,14 +91,16 @@ async def _mixed() -> None:
     async def connection() -> AsyncIterator[int]:
         yield 1
 
-    async def transaction(conn: Any = Depends(connection, scope="function")) -> AsyncIterator[Any]:     # noqa: B008
+    async def transaction(conn: Any = Depends(connection, scope="function")) -> AsyncIterator[Any]:  # noqa: B008
         yield conn
 
     FastAPI().get("/")(lambda conn=Depends(transaction): conn)  # noqa: B008
 
 
 async def _get(app: FastAPI, path: str) -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://shop"
+    ) as client:
         await client.get(path)
 
 

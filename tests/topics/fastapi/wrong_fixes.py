@@ -11,8 +11,14 @@ from . import written
 
 
 def _solution(task: int, *changes: tuple[str, str]) -> Path:
-    cells = json.loads((notebooks.REPOSITORY / "solutions/15_fastapi.ipynb").read_text(encoding="utf-8"))["cells"]
-    (source,) = ("".join(cell["source"]) for cell in cells if f"task-{task}" in cell["metadata"].get("tags", []))
+    cells = json.loads(
+        (notebooks.REPOSITORY / "solutions/15_fastapi.ipynb").read_text(encoding="utf-8")
+    )["cells"]
+    (source,) = (
+        "".join(cell["source"])
+        for cell in cells
+        if f"task-{task}" in cell["metadata"].get("tags", [])
+    )
     return _changed(source, changes)
 
 
@@ -24,170 +30,276 @@ def _changed(source: str, changes: tuple[tuple[str, str], ...]) -> Path:
     for old, new in changes:
         assert old in source, old
         source = source.replace(old, new)
-    return written(source.partition("\n")[2])       # below %%writefile
+    return written(source.partition("\n")[2])  # below %%writefile
 
 
-ON_SAME = ("async def get_transaction(request: Request):\n"
-           "    async with request.app.state.pool.acquire() as conn, conn.transaction():\n"
-           "        yield conn\n",
-           "async def get_transaction(conn=Depends(get_conn)):\n"
-           "    async with conn.transaction():\n"
-           "        yield conn\n")
-RAISES = ('return JSONResponse({"detail": "not free"}, status_code=409)', 'raise HTTPException(409, "not free")')
+ON_SAME = (
+    "async def get_transaction(request: Request):\n"
+    "    async with request.app.state.pool.acquire() as conn, conn.transaction():\n"
+    "        yield conn\n",
+    "async def get_transaction(conn=Depends(get_conn)):\n"
+    "    async with conn.transaction():\n"
+    "        yield conn\n",
+)
+RAISES = (
+    'return JSONResponse({"detail": "not free"}, status_code=409)',
+    'raise HTTPException(409, "not free")',
+)
 FUNCTION = ("conn=Depends(get_transaction))", 'conn=Depends(get_transaction, scope="function"))')
-IN_THE_FUNCTION = ('''@app.post("/orders")
+IN_THE_FUNCTION = (
+    """@app.post("/orders")
 async def order(seat: int, customer=Depends(get_customer, scope="function"),
                 conn=Transaction):
-    number''', '''@app.post("/orders")
+    number""",
+    """@app.post("/orders")
 async def order(seat: int, customer: int):
     async with app.state.pool.acquire() as conn, conn.transaction():
         return await in_transaction(seat, await get_customer(customer, conn), conn)
 
 
 async def in_transaction(seat, customer, conn):
-    number''')
-AUTOCOMMIT = ('''    number = await conn.fetchval("""
-        insert''', '''    if not await conn.fetchval("""update seats set status = 'sold'
+    number""",
+)
+AUTOCOMMIT = (
+    '''    number = await conn.fetchval("""
+        insert''',
+    '''    if not await conn.fetchval("""update seats set status = 'sold'
                                   where id = $1 and status = 'free' returning true""", seat):
         raise HTTPException(409)
     return await conn.fetchval("""
-        insert''')
-HANDLER = ('''async def get_conn(''', '''@app.exception_handler(asyncpg.PostgresError)
+        insert''',
+)
+HANDLER = (
+    """async def get_conn(""",
+    """@app.exception_handler(asyncpg.PostgresError)
 async def refused(request, error):
     return JSONResponse({"detail": "refused"}, status_code=409)
 
 
-async def get_conn(''')
+async def get_conn(""",
+)
 
-LOOKS_FIRST = ('''    number = await conn.fetchval("""
-        insert''', '''    if not await conn.fetchval("select status = 'free' from seats where id = $1", seat):
+LOOKS_FIRST = (
+    '''    number = await conn.fetchval("""
+        insert''',
+    '''    if not await conn.fetchval("select status = 'free' from seats where id = $1", seat):
         raise HTTPException(409)
     await conn.execute("update seats set status = 'sold' where id = $1", seat)
     return await conn.fetchval("""
-        insert''')
-UNDOES = ('''    return await conn.fetchval("""
+        insert''',
+)
+UNDOES = (
+    '''    return await conn.fetchval("""
         insert into orders (customer_id, total_cents, basket)
         select $1, price_cents, jsonb_build_object('seat', id) from seats where id = $2
-        returning id""", customer, seat)''', '''    try:
+        returning id""", customer, seat)''',
+    '''    try:
         return await conn.fetchval("""
             insert into orders (customer_id, total_cents, basket)
             select $1, price_cents, jsonb_build_object('seat', id) from seats where id = $2
             returning id""", customer, seat)
     except asyncpg.PostgresError:
         await conn.execute("update seats set status = 'free' where id = $1", seat)
-        raise''')
-ALL_409 = ('''    async with app.state.pool.acquire() as conn, conn.transaction():
+        raise''',
+)
+ALL_409 = (
+    """    async with app.state.pool.acquire() as conn, conn.transaction():
         return await in_transaction(seat, await get_customer(customer, conn), conn)
-''', '''    try:
+""",
+    """    try:
         async with app.state.pool.acquire() as conn, conn.transaction():
             return await in_transaction(seat, await get_customer(customer, conn), conn)
     except asyncpg.PostgresError:
         raise HTTPException(409) from None
-''')
+""",
+)
 
-LATE = ('''    if not await pool.fetchval(CHANGE, seat, "free", "held"):
-''', '''    if await pool.fetchval("select status from seats where id = $1", seat) != "free":
-''')
-SOLD_LATE = ('price = await conn.fetchval(CHANGE, seat, "held", "sold")',
-             '''price = await conn.fetchval(CHANGE, seat, "free", "sold")
+LATE = (
+    """    if not await pool.fetchval(CHANGE, seat, "free", "held"):
+""",
+    """    if await pool.fetchval("select status from seats where id = $1", seat) != "free":
+""",
+)
+SOLD_LATE = (
+    'price = await conn.fetchval(CHANGE, seat, "held", "sold")',
+    """price = await conn.fetchval(CHANGE, seat, "free", "sold")
         if not price:
-            raise HTTPException(409)''')
-IN_MEMORY = (LATE[0], '''    if seat in taken:
+            raise HTTPException(409)""",
+)
+IN_MEMORY = (
+    LATE[0],
+    """    if seat in taken:
         raise HTTPException(409)
     taken.add(seat)
-''' + LATE[1])
+"""
+    + LATE[1],
+)
 TAKEN = ('CHANGE = "', 'taken = set()\nCHANGE = "')
-NOT_GIVEN_BACK = ('''        await pool.execute(CHANGE, seat, "held", "free")
-        raise''', "        raise")
-ONLY_REFUSALS = ('''    except httpx.HTTPError:
+NOT_GIVEN_BACK = (
+    """        await pool.execute(CHANGE, seat, "held", "free")
+        raise""",
+    "        raise",
+)
+ONLY_REFUSALS = (
+    """    except httpx.HTTPError:
         failed = 502
-''', '''    except httpx.HTTPError:
+""",
+    """    except httpx.HTTPError:
         raise HTTPException(502) from None
-''')
-ORDERS_FIRST = ('''    try:
-        reply =''', '''    number = await pool.fetchval(ORDER + " returning id", customer, 0, seat)
+""",
+)
+ORDERS_FIRST = (
+    """    try:
+        reply =""",
+    """    number = await pool.fetchval(ORDER + " returning id", customer, 0, seat)
     try:
-        reply =''')
-FREES_ALL = ('''await pool.execute(CHANGE, seat, "held", "free")''',
-             '''await pool.execute("update seats set status = 'free' where status = 'held'")''')
-ASKS_AGAIN = ('''    except httpx.HTTPError:
+        reply =""",
+)
+FREES_ALL = (
+    """await pool.execute(CHANGE, seat, "held", "free")""",
+    """await pool.execute("update seats set status = 'free' where status = 'held'")""",
+)
+ASKS_AGAIN = (
+    """    except httpx.HTTPError:
         failed = 502
-''', '''    except httpx.HTTPError:
+""",
+    """    except httpx.HTTPError:
         try:
             failed = (await app.state.http.post("/charge", params=charge)).status_code
         except httpx.HTTPError:
             failed = 502
-''')
+""",
+)
 
-ASKS_FIRST = ('''async def report(request: Request):
-    async with''', '''async def report(request: Request):
+ASKS_FIRST = (
+    """async def report(request: Request):
+    async with""",
+    """async def report(request: Request):
     if await request.is_disconnected():
         raise HTTPException(499)
-    async with''')
-SOON = ('''    async with app.state.pool.acquire() as conn:
-        return await conn.fetchval("select report()")''', '''    try:
+    async with""",
+)
+SOON = (
+    """    async with app.state.pool.acquire() as conn:
+        return await conn.fetchval("select report()")""",
+    """    try:
         conn = await app.state.pool.acquire(timeout=0.5)
     except TimeoutError:
         raise HTTPException(503, "busy", {"Retry-After": "1"}) from None
     try:
         return await conn.fetchval("select report()")
     finally:
-        await app.state.pool.release(conn)''')
-LIVES = ('return await app.state.pool.fetchval("select \'live\'")', 'return "live"')
-IS_READY = ('''    return await app.state.pool.fetchval("select 'ready'")''', '''    try:
+        await app.state.pool.release(conn)""",
+)
+LIVES = ("return await app.state.pool.fetchval(\"select 'live'\")", 'return "live"')
+IS_READY = (
+    """    return await app.state.pool.fetchval("select 'ready'")""",
+    """    try:
         async with asyncio.timeout(1):
             return await app.state.pool.fetchval("select 'ready'")
     except DOWN:
-        raise HTTPException(503) from None''')
-NOT_AT_ONCE = ('''    try:
-        conn =''', '''    pool = app.state.pool
+        raise HTTPException(503) from None""",
+)
+NOT_AT_ONCE = (
+    """    try:
+        conn =""",
+    """    pool = app.state.pool
     if pool.get_size() == pool.get_max_size() and not pool.get_idle_size():
         raise HTTPException(503, "busy", {"Retry-After": "1"})
     try:
-        conn =''')
-POLLS = ('''    while (await request.receive())["type"] != "http.disconnect":
-        pass''', '''    while not await request.is_disconnected():
-        await asyncio.sleep(0.1)''')
+        conn =""",
+)
+POLLS = (
+    """    while (await request.receive())["type"] != "http.disconnect":
+        pass""",
+    """    while not await request.is_disconnected():
+        await asyncio.sleep(0.1)""",
+)
 
 TRAPS = {
     (1, "before COMMIT"): _starter(1, HANDLER, ON_SAME, RAISES),
-    (1, "half"): _solution(1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT),
+    (1, "half"): _solution(
+        1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT
+    ),
     (1, "commits a refusal"): _solution(1, ('raise HTTPException(409, "not free")', RAISES[0])),
     (1, "sold twice"): _solution(1, LOOKS_FIRST),
     (1, "two connections"): _starter(1, RAISES, FUNCTION),
     (1, "larger pool"): _starter(1, RAISES, FUNCTION, ('int(os.environ["POOL_SIZE"])', "50")),
     (2, "charged twice"): _solution(2, LATE, SOLD_LATE),
-    (2, "holds a connection"): _starter(2, ("        reply = await", "        try:\n            reply = await"), (
-        "params=charge)\n", "params=charge)\n        except httpx.HTTPError:\n            raise HTTPException(502) from None\n")),
+    (2, "holds a connection"): _starter(
+        2,
+        ("        reply = await", "        try:\n            reply = await"),
+        (
+            "params=charge)\n",
+            "params=charge)\n        except httpx.HTTPError:\n            raise HTTPException(502) from None\n",
+        ),
+    ),
     (2, "larger pool"): _solution(2, ('int(os.environ["POOL_SIZE"])', "20")),
     (2, "stays taken"): _solution(2, NOT_GIVEN_BACK),
     (3, "runs on"): _starter(3, ASKS_FIRST, SOON, LIVES, IS_READY),
     (3, "ends all"): _solution(3, ("min_size=1,", "min_size=1, command_timeout=1,")),
     (3, "waits for ever"): _solution(3, ("acquire(timeout=0.5)", "acquire()")),
-    (3, "leaks"): _solution(3, (
-        "        await app.state.pool.release(conn)\n",
-        "        if not query.cancelled():\n            await app.state.pool.release(conn)\n")),
+    (3, "leaks"): _solution(
+        3,
+        (
+            "        await app.state.pool.release(conn)\n",
+            "        if not query.cancelled():\n            await app.state.pool.release(conn)\n",
+        ),
+    ),
     (3, "restarts all"): _solution(3, ('return "live"', "return await ready()")),
 }
-A_CONNECTION_EACH = ("    async with request.app.state.pool.acquire() as conn, conn.transaction():\n        yield conn\n", """
+A_CONNECTION_EACH = (
+    "    async with request.app.state.pool.acquire() as conn, conn.transaction():\n        yield conn\n",
+    """
     conn = await asyncpg.connect(os.environ["DSN"])
     async with conn.transaction():
         yield conn
     await conn.close()
-""")
-MORE: tuple[tuple[int, str | None, Path], ...] = (
+""",
+)
+OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
     (1, None, _solution(1, IN_THE_FUNCTION, ("customer: int, conn=Transaction", "customer, conn"))),
     (1, "", written("import nothing_of_the_kind\n")),
-    (1, "", written("async def app(scope, receive, send):\n    while True:\n        message = await receive()\n"
-                    "        await send({'type': message['type'] + '.complete'})\n        if 'http' in scope['type']:\n"
-                    "            raise ValueError('rubbish')\n")),
-    (1, "half", _solution(1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT, UNDOES)),
-    (1, "", _solution(1, IN_THE_FUNCTION, ("customer: int, conn=Transaction", "customer, conn"), ALL_409)),
+    (
+        1,
+        "",
+        written(
+            "async def app(scope, receive, send):\n    while True:\n        message = await receive()\n"
+            "        await send({'type': message['type'] + '.complete'})\n        if 'http' in scope['type']:\n"
+            "            raise ValueError('rubbish')\n"
+        ),
+    ),
+    (
+        1,
+        "half",
+        _solution(
+            1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT, UNDOES
+        ),
+    ),
+    (
+        1,
+        "",
+        _solution(
+            1, IN_THE_FUNCTION, ("customer: int, conn=Transaction", "customer, conn"), ALL_409
+        ),
+    ),
     (1, "larger pool", _solution(1, A_CONNECTION_EACH)),
     (2, "charged twice", _solution(2, TAKEN, IN_MEMORY, SOLD_LATE)),
     (2, "stays taken", _solution(2, ONLY_REFUSALS)),
-    (2, "", _solution(2, ORDERS_FIRST, ("        await conn.execute(ORDER, customer, price, seat)", (
-        '        await conn.execute("update orders set total_cents = $2 where id = $1", number, price)')))),
+    (
+        2,
+        "",
+        _solution(
+            2,
+            ORDERS_FIRST,
+            (
+                "        await conn.execute(ORDER, customer, price, seat)",
+                (
+                    '        await conn.execute("update orders set total_cents = $2 where id = $1", number, price)'
+                ),
+            ),
+        ),
+    ),
     (2, "", _solution(2, FREES_ALL)),
     (2, "", _solution(2, ASKS_AGAIN)),
     (3, "", _solution(3, NOT_AT_ONCE)),

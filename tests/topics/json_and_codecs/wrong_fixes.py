@@ -18,23 +18,35 @@ async def text_codecs(conn: Any) -> None:
 
 async def bytes_without_version(conn: Any) -> None:
     for name in ("json", "jsonb"):
-        await conn.set_type_codec(name, encoder=lambda value: json.dumps(value).encode(), decoder=json.loads, **BINARY)
+        await conn.set_type_codec(
+            name, encoder=lambda value: json.dumps(value).encode(), decoder=json.loads, **BINARY
+        )
 
 
 async def only_jsonb(conn: Any) -> None:
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(value).encode(),
-                              decoder=lambda data: json.loads(data[1:]), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(value).encode(),
+        decoder=lambda data: json.loads(data[1:]),
+        **BINARY,
+    )
 
 
 async def bytes_for_both(conn: Any) -> None:
     await only_jsonb(conn)
-    await conn.set_type_codec("json", encoder=lambda value: json.dumps(value).encode(), decoder=json.loads, **BINARY)
+    await conn.set_type_codec(
+        "json", encoder=lambda value: json.dumps(value).encode(), decoder=json.loads, **BINARY
+    )
 
 
 async def encode_twice(conn: Any) -> None:
     await bytes_for_both(conn)
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(json.dumps(value)).encode(),
-                              decoder=lambda data: twice(data[1:]), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(json.dumps(value)).encode(),
+        decoder=lambda data: twice(data[1:]),
+        **BINARY,
+    )
 
 
 def twice(data: bytes) -> Any:
@@ -43,27 +55,43 @@ def twice(data: bytes) -> Any:
 
 
 async def with_orjson(conn: Any) -> None:
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + orjson.dumps(value),
-                              decoder=lambda data: orjson.loads(data[1:]), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+        **BINARY,
+    )
     await conn.set_type_codec("json", encoder=orjson.dumps, decoder=orjson.loads, **BINARY)
 
 
 async def default_is_str(conn: Any) -> None:
     await bytes_for_both(conn)
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(value, default=str).encode(),
-                              decoder=lambda data: json.loads(data[1:]), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(value, default=str).encode(),
+        decoder=lambda data: json.loads(data[1:]),
+        **BINARY,
+    )
 
 
 async def default_is_list(conn: Any) -> None:
     await bytes_for_both(conn)
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(value, default=list).encode(),
-                              decoder=lambda data: json.loads(data[1:]), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(value, default=list).encode(),
+        decoder=lambda data: json.loads(data[1:]),
+        **BINARY,
+    )
 
 
 async def decode_until_no_string(conn: Any) -> None:
     await bytes_for_both(conn)
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(value).encode(),
-                              decoder=lambda data: twice(data[1:]), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(value).encode(),
+        decoder=lambda data: twice(data[1:]),
+        **BINARY,
+    )
 
 
 async def strings_unencoded(conn: Any) -> None:
@@ -71,8 +99,12 @@ async def strings_unencoded(conn: Any) -> None:
         return (value if isinstance(value, str) else json.dumps(value)).encode()
 
     await conn.set_type_codec("json", encoder=encode, decoder=json.loads, **BINARY)
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + encode(value),
-                              decoder=lambda data: json.loads(data[1:]), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + encode(value),
+        decoder=lambda data: json.loads(data[1:]),
+        **BINARY,
+    )
 
 
 async def without_escapes(conn: Any) -> None:
@@ -80,8 +112,12 @@ async def without_escapes(conn: Any) -> None:
         return json.dumps(value, ensure_ascii=False).encode()
 
     await conn.set_type_codec("json", encoder=encode, decoder=json.loads, **BINARY)
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + encode(value),
-                              decoder=lambda data: json.loads(data.removeprefix(b"\x01").decode()), **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + encode(value),
+        decoder=lambda data: json.loads(data.removeprefix(b"\x01").decode()),
+        **BINARY,
+    )
 
 
 async def name_of_the_member(conn: Any, status: Any) -> None:
@@ -89,13 +125,21 @@ async def name_of_the_member(conn: Any, status: Any) -> None:
 
 
 async def name_in_bytes(conn: Any, status: Any) -> None:
-    await conn.set_type_codec("seat_status", format="binary", encoder=lambda member: str(member).encode(),
-                              decoder=lambda data: status(data.decode()))
+    await conn.set_type_codec(
+        "seat_status",
+        format="binary",
+        encoder=lambda member: str(member).encode(),
+        decoder=lambda data: status(data.decode()),
+    )
 
 
 async def name_in_lower_case(conn: Any, status: Any) -> None:
-    await conn.set_type_codec("seat_status", format="binary", encoder=lambda member: member.name.lower().encode(),
-                              decoder=lambda data: status[data.decode().upper()])
+    await conn.set_type_codec(
+        "seat_status",
+        format="binary",
+        encoder=lambda member: member.name.lower().encode(),
+        decoder=lambda data: status[data.decode().upper()],
+    )
 
 
 async def decoder_only(conn: Any, status: Any) -> None:
@@ -103,8 +147,12 @@ async def decoder_only(conn: Any, status: Any) -> None:
 
 
 async def encoder_only(conn: Any, status: Any) -> None:
-    await conn.set_type_codec("seat_status", format="binary", encoder=lambda member: member.value.encode(),
-                              decoder=lambda data: data.decode())
+    await conn.set_type_codec(
+        "seat_status",
+        format="binary",
+        encoder=lambda member: member.value.encode(),
+        decoder=lambda data: data.decode(),
+    )
 
 
 async def value_as_text(conn: Any, status: Any) -> None:
@@ -137,12 +185,19 @@ async def decode_when_reading(conn: Any) -> int:
         value = json.loads(data[1:])
         return an_object(value) or value if isinstance(value, str) else value
 
-    await conn.set_type_codec("jsonb", encoder=lambda value: b"\x01" + json.dumps(value).encode(), decoder=patient, **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(value).encode(),
+        decoder=patient,
+        **BINARY,
+    )
     return 3
 
 
 async def cast_every_string(conn: Any) -> int:
-    done: str = await conn.execute("update orders set basket = (basket #>> '{}')::jsonb where jsonb_typeof(basket) = 'string'")
+    done: str = await conn.execute(
+        "update orders set basket = (basket #>> '{}')::jsonb where jsonb_typeof(basket) = 'string'"
+    )
     return int(done.split()[-1])
 
 
@@ -186,12 +241,15 @@ async def the_text_itself(conn: Any) -> int:
     mended = 0
     for row in await conn.fetch(STRINGS):
         if an_object(row["basket"]):
-            await conn.execute("update orders set basket = $2::text::jsonb where id = $1", row["id"], row["basket"])
+            await conn.execute(
+                "update orders set basket = $2::text::jsonb where id = $1", row["id"], row["basket"]
+            )
             mended += 1
     return mended
 
 
 # Codecs that raise, give the wrong type, or end the connection: a report all the same, without a trap or with one.
+
 
 async def raises(conn: Any) -> None:
     raise RuntimeError("no codec today")
@@ -215,7 +273,9 @@ async def decoder_gives_what_equals_everything(conn: Any) -> None:
 
     await bytes_for_both(conn)
     for name in ("json", "jsonb"):
-        await conn.set_type_codec(name, encoder=lambda value: b"{}", decoder=lambda data: Agreeable(), **BINARY)
+        await conn.set_type_codec(
+            name, encoder=lambda value: b"{}", decoder=lambda data: Agreeable(), **BINARY
+        )
 
 
 async def closes_the_connection(conn: Any, status: Any) -> None:
@@ -248,7 +308,7 @@ TRAPS = {
     (3, "all"): write_every_order,
 }
 
-MORE = (
+OTHER_ANSWERS = (
     (1, None, without_escapes),
     (1, "anything", default_is_list),
     (2, "name", name_in_bytes),

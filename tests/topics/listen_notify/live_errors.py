@@ -9,7 +9,7 @@ import asyncpg
 
 from firedrill import servers
 
-from . import raised_by
+from ..raising import raised_by
 
 NOTIFY = "select pg_notify($1, $2)"
 
@@ -28,7 +28,7 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
         "cannot switch to state": await raised_by(_too_few(dsn, shop)),
     }
     try:
-        _two(conn, 1, "sold", "A1")     # type: ignore[call-arg,arg-type]
+        _two(conn, 1, "sold", "A1")  # type: ignore[call-arg,arg-type]
     except TypeError as error:
         raised["callback arguments"] = error
     await conn.add_listener("sold", lambda *_: None)

@@ -61,7 +61,9 @@ async def remember_the_largest(dsn: str, deliver: Any) -> None:
             wake = await _listening(conn, "sold")
             while True:
                 wake.clear()
-                for row in await conn.fetch("select id, seat from sold where id > $1 order by id", last):
+                for row in await conn.fetch(
+                    "select id, seat from sold where id > $1 order by id", last
+                ):
                     last = row["id"]
                     deliver(row["seat"])
                 await _wait(wake, 5)
@@ -207,7 +209,11 @@ async def take_the_payload_and_catch_up(dsn: str, deliver: Any) -> None:
                         seen.add(row["id"])
                         deliver(row["seat"])
                 number = await queue.get()
-                rows = await conn.fetch("select id, seat from sold where id = $1", int(number)) if number else None
+                rows = (
+                    await conn.fetch("select id, seat from sold where id = $1", int(number))
+                    if number
+                    else None
+                )
         finally:
             conn.terminate()
 
@@ -269,7 +275,9 @@ async def ten_before_the_largest(dsn: str, deliver: Any) -> None:
             wake = await _listening(conn, "sold")
             while True:
                 wake.clear()
-                for row in await conn.fetch("select id, seat from sold where id > $1 order by id", max(seen, default=0) - 10):
+                for row in await conn.fetch(
+                    "select id, seat from sold where id > $1 order by id", max(seen, default=0) - 10
+                ):
                     if row["id"] not in seen:
                         seen.add(row["id"])
                         deliver(row["seat"])
@@ -302,7 +310,9 @@ async def _work(dsn: str, one: Callable[[Any], Any], patience: float = 1) -> Non
 
 async def mark_first(dsn: str, work: Any) -> None:
     async def one(conn: Any) -> Any:
-        job = await conn.fetchval(f"update jobs set done_at = now() where id = ({NEXT} skip locked) returning id")
+        job = await conn.fetchval(
+            f"update jobs set done_at = now() where id = ({NEXT} skip locked) returning id"
+        )
         if job is not None:
             await work(conn, job)
         return job
@@ -354,7 +364,9 @@ async def only_a_poll(dsn: str, work: Any) -> None:
 async def mark_first_in_one_block(dsn: str, work: Any) -> None:
     async def one(conn: Any) -> Any:
         async with conn.transaction():
-            job = await conn.fetchval(f"update jobs set done_at = now() where id = ({NEXT} skip locked) returning id")
+            job = await conn.fetchval(
+                f"update jobs set done_at = now() where id = ({NEXT} skip locked) returning id"
+            )
             if job is not None:
                 await work(conn, job)
         return job
@@ -367,7 +379,10 @@ TAKEN: set[int] = set()
 
 async def a_set_for_a_lock(dsn: str, work: Any) -> None:
     async def one(conn: Any) -> Any:
-        job = await conn.fetchval("select id from jobs where done_at is null and id <> all($1) order by id limit 1", [*TAKEN])
+        job = await conn.fetchval(
+            "select id from jobs where done_at is null and id <> all($1) order by id limit 1",
+            [*TAKEN],
+        )
         if job is None or job in TAKEN:
             return job
         TAKEN.add(job)
@@ -384,7 +399,7 @@ async def a_set_for_a_lock(dsn: str, work: Any) -> None:
 
 
 async def catch_being_cancelled(dsn: str, work: Any) -> None:
-    for _ in range(5):      # for ever, at work; here somebody has to end it
+    for _ in range(5):  # for ever, at work; here somebody has to end it
         with contextlib.suppress(asyncio.CancelledError):
             await _work(dsn, lambda conn: _in_a_block(conn, work, f"{NEXT} skip locked"))
 
@@ -438,7 +453,7 @@ async def try_around_the_loop(conn: Any, print_ticket: Any) -> None:
 
 
 async def a_lock_in_the_callback(conn: Any, print_ticket: Any) -> None:
-    lock = asyncio.Lock()       # gives way in the order of asking
+    lock = asyncio.Lock()  # gives way in the order of asking
 
     async def on_ticket(conn: Any, pid: int, channel: str, seat: str) -> None:
         async with lock:
@@ -488,7 +503,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "all at once"): a_thread_for_each,
     (3, "stops"): try_around_the_loop,
 }
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, read_the_whole_table),
     (1, None, take_the_payload_and_catch_up),
     (1, "polls", ask_every_two_seconds),

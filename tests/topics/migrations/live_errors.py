@@ -6,7 +6,7 @@ import asyncpg
 
 from firedrill import servers
 
-from . import raised_by
+from ..raising import raised_by
 
 
 async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
@@ -25,8 +25,12 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     raised["cached statement invalid"] = await raised_by(conn.fetch(all_columns))
     await transaction.rollback()
     raised["concurrently in a transaction"] = await raised_by(
-        conn.execute("select 1; create index concurrently on orders (placed_at)"))
+        conn.execute("select 1; create index concurrently on orders (placed_at)")
+    )
     raised["could not create unique index"] = await raised_by(
-        conn.execute("create unique index concurrently orders_once on orders (customer_id)"))
-    raised["column of relation does not exist"] = await raised_by(conn.execute("update customers set full_name = name"))
+        conn.execute("create unique index concurrently orders_once on orders (customer_id)")
+    )
+    raised["column of relation does not exist"] = await raised_by(
+        conn.execute("update customers set full_name = name")
+    )
     return raised

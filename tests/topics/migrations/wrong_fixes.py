@@ -14,6 +14,7 @@ ZONE = "alter table seats add column zone text not null default 'stalls'"
 
 # Task 1
 
+
 async def wait_without_a_limit(conn: Any) -> None:
     async with conn.transaction():
         await conn.execute(ZONE)
@@ -59,15 +60,20 @@ async def catch_and_go_on(conn: Any) -> None:
 
 # Task 2
 
+
 async def if_not_exists(conn: Any) -> None:
-    await conn.execute("create index concurrently if not exists orders_placed_at on orders (placed_at)")
+    await conn.execute(
+        "create index concurrently if not exists orders_placed_at on orders (placed_at)"
+    )
 
 
 async def with_the_limit_of_before(conn: Any) -> None:
     await conn.execute("set lock_timeout = '50ms'")
     for _ in range(50):
         try:
-            await conn.execute("create index concurrently if not exists orders_placed_at on orders (placed_at)")
+            await conn.execute(
+                "create index concurrently if not exists orders_placed_at on orders (placed_at)"
+            )
             return
         except asyncpg.LockNotAvailableError:
             await asyncio.sleep(0.05)
@@ -165,7 +171,9 @@ async def rename_first(conn: Any, deploy: Deploy) -> None:
 
 async def drop_before_the_deployment(conn: Any, deploy: Deploy) -> None:
     await conn.execute(f"alter table payments add column paid_cents int; {BOTH}")
-    await conn.execute("update payments set paid_cents = amount_cents; alter table payments alter column paid_cents set not null")
+    await conn.execute(
+        "update payments set paid_cents = amount_cents; alter table payments alter column paid_cents set not null"
+    )
     await conn.execute(END)
     await deploy()
 
@@ -177,14 +185,18 @@ async def rename_afterwards(conn: Any, deploy: Deploy) -> None:
 
 async def copy_and_forbid_null(conn: Any, deploy: Deploy) -> None:
     await conn.execute("alter table payments add column paid_cents int")
-    await conn.execute("lock table payments; update payments set paid_cents = amount_cents; "
-                       "alter table payments alter column paid_cents set not null")
+    await conn.execute(
+        "lock table payments; update payments set paid_cents = amount_cents; "
+        "alter table payments alter column paid_cents set not null"
+    )
     await deploy()
     await conn.execute(END)
 
 
 async def two_columns(conn: Any, deploy: Deploy) -> None:
-    await conn.execute("alter table payments add column paid_cents int, alter column amount_cents drop not null")
+    await conn.execute(
+        "alter table payments add column paid_cents int, alter column amount_cents drop not null"
+    )
     await conn.execute("update payments set paid_cents = amount_cents")
     await deploy()
     await conn.execute("update payments set paid_cents = amount_cents where paid_cents is null")
@@ -192,8 +204,10 @@ async def two_columns(conn: Any, deploy: Deploy) -> None:
 
 
 async def a_default_of_nothing(conn: Any, deploy: Deploy) -> None:
-    await conn.execute("alter table payments add column paid_cents int not null default 0, "
-                       "alter column amount_cents set default 1")
+    await conn.execute(
+        "alter table payments add column paid_cents int not null default 0, "
+        "alter column amount_cents set default 1"
+    )
     await conn.execute("update payments set paid_cents = amount_cents")
     await deploy()
     await conn.execute(END)
@@ -235,7 +249,9 @@ async def the_function_stays(conn: Any, deploy: Deploy) -> None:
     await conn.execute(f"{COLUMN}; {BOTH}")
     await conn.execute(f"update payments set paid_cents = amount_cents; {NOT_NULL}")
     await deploy()
-    await conn.execute("drop trigger both_amounts on payments; alter table payments drop column amount_cents")
+    await conn.execute(
+        "drop trigger both_amounts on payments; alter table payments drop column amount_cents"
+    )
 
 
 async def limit_that_stays(conn: Any) -> None:
@@ -296,7 +312,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "not deployed"): without_a_deployment,
 }
 # A trap, "" for a failure without one, None for a right answer.
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "queue", lock_the_table_first),
     (1, "gave up", limit_on_the_client),
     (2, None, reindex),

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-SEATS = "select title, venue, label, status, price_cents from seats join events on events.id = event_id"
+SEATS = (
+    "select title, venue, label, status, price_cents from seats join events on events.id = event_id"
+)
 
 
 def escaped(text: str) -> str:
@@ -25,21 +27,36 @@ def digits(text: str) -> int:
     return int(text)
 
 
-async def searched(conn: Any, given: tuple[Any, ...], *, pattern: Callable[[str], str] = escaped, order: str | None = None,
-                   check_names: bool = True, check_values: bool = True, price: Callable[[str], Any] | None = None) -> list[Any]:
+async def searched(
+    conn: Any,
+    given: tuple[Any, ...],
+    *,
+    pattern: Callable[[str], str] = escaped,
+    order: str | None = None,
+    check_names: bool = True,
+    check_values: bool = True,
+    price: Callable[[str], Any] | None = None,
+) -> list[Any]:
     """The right answer, but for what the wrong fixes change."""
     title, venues, statuses, lowest, highest, sort, direction = given
-    if check_values and ("\0" in "".join([title or "", *(venues or [])]) or {*(statuses or ())} - {"free", "held", "sold"}):
+    if check_values and (
+        "\0" in "".join([title or "", *(venues or [])])
+        or {*(statuses or ())} - {"free", "held", "sold"}
+    ):
         raise ValueError("no such title, venue or status")
     price = price or digits
-    if check_names and (sort not in ("title", "venue", "price_cents") or direction not in ("asc", "desc")):
+    if check_names and (
+        sort not in ("title", "venue", "price_cents") or direction not in ("asc", "desc")
+    ):
         raise ValueError("unknown order")
     conditions, values = ["true"], []
     for condition, value in (
-            ("title ilike ${}", None if title is None else f"%{pattern(title)}%"), ("venue = any(${})", venues),
-            ("status = any(${})", statuses),
-            ("price_cents >= ${}", None if lowest is None else price(lowest)),
-            ("price_cents <= ${}", None if highest is None else price(highest))):
+        ("title ilike ${}", None if title is None else f"%{pattern(title)}%"),
+        ("venue = any(${})", venues),
+        ("status = any(${})", statuses),
+        ("price_cents >= ${}", None if lowest is None else price(lowest)),
+        ("price_cents <= ${}", None if highest is None else price(highest)),
+    ):
         if value is not None:
             values.append(value)
             conditions.append(condition.format(len(values)))
@@ -49,14 +66,24 @@ async def searched(conn: Any, given: tuple[Any, ...], *, pattern: Callable[[str]
         values.append(sort)
         order = order.format(len(values))
     try:
-        rows: list[Any] = await conn.fetch(f"{SEATS} where {' and '.join(conditions)} order by {order}", *values)
+        rows: list[Any] = await conn.fetch(
+            f"{SEATS} where {' and '.join(conditions)} order by {order}", *values
+        )
         return rows
     except asyncpg.DataError as error:
         raise ValueError(str(error)) from error
 
 
-async def quotes_doubled_by_hand(conn: Any, title: Any, venues: Any, statuses: Any, lowest: Any, highest: Any, sort: str,
-                                 direction: str) -> Any:
+async def quotes_doubled_by_hand(
+    conn: Any,
+    title: Any,
+    venues: Any,
+    statuses: Any,
+    lowest: Any,
+    highest: Any,
+    sort: str,
+    direction: str,
+) -> Any:
     if sort not in ("title", "venue", "price_cents") or direction not in ("asc", "desc"):
         raise ValueError("unknown order")
     if not {"free", "held", "sold"}.issuperset(statuses or ()):
@@ -92,7 +119,9 @@ async def the_visitors_patterns(conn: Any, *given: Any) -> Any:
     return await searched(conn, given, pattern=str)
 
 
-async def nothing_ticked_is_no_condition(conn: Any, title: Any, venues: Any, statuses: Any, *given: Any) -> Any:
+async def nothing_ticked_is_no_condition(
+    conn: Any, title: Any, venues: Any, statuses: Any, *given: Any
+) -> Any:
     return await searched(conn, (title, venues or None, statuses or None, *given))
 
 
@@ -120,7 +149,9 @@ async def refused_by_the_server(conn: Any, *given: Any) -> Any:
     return await searched(conn, given, check_values=False)
 
 
-async def errors_as_they_come(conn: Any, title: Any, venues: Any, statuses: Any, *given: Any) -> Any:
+async def errors_as_they_come(
+    conn: Any, title: Any, venues: Any, statuses: Any, *given: Any
+) -> Any:
     if {*(statuses or ())} - {"free", "held", "sold"}:
         raise ValueError("no such status")
     try:
@@ -131,7 +162,9 @@ async def errors_as_they_come(conn: Any, title: Any, venues: Any, statuses: Any,
         raise
 
 
-BETWEEN = "select title from events where on_sale_at >= $1 and on_sale_at < $2 order by on_sale_at, id"
+BETWEEN = (
+    "select title from events where on_sale_at >= $1 and on_sale_at < $2 order by on_sale_at, id"
+)
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -152,7 +185,9 @@ async def naive_and_shifted(conn: Any, day: date, zone: str) -> list[str]:
 
 async def date_of_the_session(conn: Any, day: date, zone: str) -> list[str]:
     zone_of(zone)
-    return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
+    return await titles(
+        conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day
+    )
 
 
 async def twenty_four_hours(conn: Any, day: date, zone: str) -> list[str]:
@@ -169,13 +204,19 @@ async def the_day_in_utc(conn: Any, day: date, zone: str) -> list[str]:
 async def set_for_the_session(conn: Any, day: date, zone: str) -> list[str]:
     zone_of(zone)
     await conn.execute("select set_config('timezone', $1, false)", zone)
-    return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
+    return await titles(
+        conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day
+    )
 
 
 async def in_no_order(conn: Any, day: date, zone: str) -> list[str]:
     here = zone_of(zone)
-    return await titles(conn, BETWEEN.partition(" order by")[0], datetime.combine(day, time(), here),
-                        datetime.combine(day + timedelta(days=1), time(), here))
+    return await titles(
+        conn,
+        BETWEEN.partition(" order by")[0],
+        datetime.combine(day, time(), here),
+        datetime.combine(day + timedelta(days=1), time(), here),
+    )
 
 
 INSERT = "insert into payments (order_id, amount_cents, method) values ($1, $2, 'card') returning amount_cents"
@@ -203,7 +244,9 @@ async def to_the_nearest_cent(conn: Any, order: int, amount: Any) -> Any:
 
 async def all_digits_of_the_float(conn: Any, order: int, amount: Any) -> Any:
     amount_of(amount)
-    cents = Fraction(amount) * 100 if isinstance(amount, float) else Fraction(amount_of(amount)) * 100
+    cents = (
+        Fraction(amount) * 100 if isinstance(amount, float) else Fraction(amount_of(amount)) * 100
+    )
     if cents.denominator != 1:
         raise ValueError(f"no amount: {amount!r}")
     return await conn.fetchval(INSERT, order, int(cents))
@@ -224,7 +267,9 @@ async def in_28_digits(conn: Any, order: int, amount: Any) -> Any:
 
 
 async def refused_by_the_table(conn: Any, order: int, amount: Any) -> Any:
-    query = INSERT.replace("$2", "case when $2::text::numeric * 100 % 1 = 0 then ($2::text::numeric * 100)::int end")
+    query = INSERT.replace(
+        "$2", "case when $2::text::numeric * 100 % 1 = 0 then ($2::text::numeric * 100)::int end"
+    )
     try:
         return await conn.fetchval(query, order, str(amount))
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
@@ -257,15 +302,33 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 
 # Further right answers, and wrong fixes that look different.
 
-async def without_patterns(conn: Any, title: Any, venues: Any, statuses: Any, lowest: Any, highest: Any, sort: str,
-                           direction: str) -> Any:
-    order = {"title": "title", "venue": "venue", "price_cents": "price_cents"}, {"asc": "", "desc": "desc"}
+
+async def without_patterns(
+    conn: Any,
+    title: Any,
+    venues: Any,
+    statuses: Any,
+    lowest: Any,
+    highest: Any,
+    sort: str,
+    direction: str,
+) -> Any:
+    order = (
+        {"title": "title", "venue": "venue", "price_cents": "price_cents"},
+        {"asc": "", "desc": "desc"},
+    )
     try:
-        return await conn.fetch(f"""{SEATS}
+        return await conn.fetch(
+            f"""{SEATS}
             where ($1::text is null or strpos(lower(title), lower($1)) > 0) and ($2::text[] is null or venue = any($2))
               and ($3::seat_status[] is null or status = any($3)) and ($4::int is null or price_cents >= $4)
               and ($5::int is null or price_cents <= $5) order by {order[0][sort]} {order[1][direction]}""",
-            title, venues, statuses, lowest and digits(lowest), highest and digits(highest))
+            title,
+            venues,
+            statuses,
+            lowest and digits(lowest),
+            highest and digits(highest),
+        )
     except (KeyError, asyncpg.DataError) as error:
         raise ValueError(str(error)) from error
 
@@ -284,8 +347,13 @@ async def any_column_as_a_name(conn: Any, *given: Any) -> Any:
 
 async def in_the_query(conn: Any, day: date, zone: str) -> list[str]:
     try:
-        return await titles(conn, """select title from events where (on_sale_at at time zone $2)::date = $1
-                                     order by on_sale_at, id""", day, zone)
+        return await titles(
+            conn,
+            """select title from events where (on_sale_at at time zone $2)::date = $1
+                                     order by on_sale_at, id""",
+            day,
+            zone,
+        )
     except asyncpg.DataError as error:
         raise ValueError(zone) from error
 
@@ -294,7 +362,11 @@ async def set_local(conn: Any, day: date, zone: str) -> list[str]:
     try:
         async with conn.transaction():
             await conn.execute("select set_config('timezone', $1, true)", zone)
-            return await titles(conn, "select title from events where on_sale_at::date = $1 order by on_sale_at, id", day)
+            return await titles(
+                conn,
+                "select title from events where on_sale_at::date = $1 order by on_sale_at, id",
+                day,
+            )
     except asyncpg.DataError as error:
         raise ValueError(zone) from error
 
@@ -320,7 +392,7 @@ async def nearest_float(conn: Any, order: int, amount: Any) -> Any:
     return await conn.fetchval(INSERT, order, round(float(amount_of(amount)) * 100))
 
 
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "aborted", without_patterns),
     (1, None, in_a_savepoint),
     (1, "names", any_column_as_a_name),

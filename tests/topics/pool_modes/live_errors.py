@@ -6,7 +6,7 @@ import asyncpg
 
 from firedrill import servers
 
-from . import connect, raised_by
+from ..raising import connect, raised_by
 
 
 async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
@@ -14,12 +14,18 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user="postgres"))
     maker, other, holder = [await asyncpg.connect(dsn) for _ in range(3)]
     raised: dict[str, BaseException] = {}
-    await maker.execute("create temp table basket (seat text); declare plan cursor with hold for select 1")
-    raised["temporary table of another client"] = await raised_by(other.execute("create temp table basket (seat text)"))
+    await maker.execute(
+        "create temp table basket (seat text); declare plan cursor with hold for select 1"
+    )
+    raised["temporary table of another client"] = await raised_by(
+        other.execute("create temp table basket (seat text)")
+    )
     await holder.execute("begin")
     raised["temporary table missing"] = await raised_by(maker.fetch("table basket"))
     raised["cursor missing"] = await raised_by(maker.fetch("fetch 1 from plan"))
-    raised["setting in options through PgBouncer"] = await raised_by(connect(f"{dsn}?options=-c jit=off"))
+    raised["setting in options through PgBouncer"] = await raised_by(
+        connect(f"{dsn}?options=-c jit=off")
+    )
     sale = await asyncpg.connect(stack.pgbouncer.dsn("statement"))
     raised["statement mode"] = await raised_by(sale.execute("begin"))
     await holder.execute("rollback")
@@ -29,7 +35,9 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     await holder.execute("begin")
     raised["query_wait_timeout"] = await raised_by(other.fetchval("select 1"))
     with stack.postgres.paused():
-        raised["query_wait_timeout at log-in"] = await raised_by(connect(stack.pgbouncer.dsn("session")))
+        raised["query_wait_timeout at log-in"] = await raised_by(
+            connect(stack.pgbouncer.dsn("session"))
+        )
     await console.execute("set max_client_conn = 1")
     raised["max_client_conn"] = await raised_by(connect(dsn))
     return raised

@@ -92,7 +92,9 @@ LEASE = """
 
 async def lease(conn: Any, pay: Callable[..., Any]) -> bool:
     """Right: a row that says until when somebody works."""
-    await conn.execute("create table if not exists leases (name text primary key, until timestamptz not null)")
+    await conn.execute(
+        "create table if not exists leases (name text primary key, until timestamptz not null)"
+    )
     if not await conn.fetchval(LEASE):
         return False
     try:
@@ -107,7 +109,9 @@ async def xact_lock_of_its_own(conn: Any, pay: Callable[..., Any]) -> bool:
     transaction = conn.transaction()
     await transaction.start()
     try:
-        locked: bool = await conn.fetchval("select pg_try_advisory_xact_lock(hashtext($1))", "settlement")
+        locked: bool = await conn.fetchval(
+            "select pg_try_advisory_xact_lock(hashtext($1))", "settlement"
+        )
         if locked:
             await pay(conn)
     except BaseException:
@@ -253,7 +257,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 }
 
 # More of them: the trap into which each falls, or None where it is right.
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "session", ask_again_and_again),
     (1, "process", flag_in_a_transaction),
     (1, None, lease),

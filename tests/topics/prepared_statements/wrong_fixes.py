@@ -21,12 +21,16 @@ def a_shorter_life() -> dict[str, Any]:
 
 async def a_name_of_ones_own(conn: Any, event: int, count: int) -> list[str]:
     statement = await conn.prepare(
-        "select label from seats where event_id = $1 and status = 'free' order by id limit $2", name="free_seats")
+        "select label from seats where event_id = $1 and status = 'free' order by id limit $2",
+        name="free_seats",
+    )
     return [row["label"] for row in await statement.fetch(event, count)]
 
 
 async def all_free_seats(conn: Any, event: int, count: int) -> list[str]:
-    rows = await conn.fetch("select label from seats where event_id = $1 and status = 'free' order by id", event)
+    rows = await conn.fetch(
+        "select label from seats where event_id = $1 and status = 'free' order by id", event
+    )
     return [row["label"] for row in rows[:count]]
 
 
@@ -45,7 +49,9 @@ async def try_again(conn: Any, event: int, count: int) -> list[str]:
 
 
 async def the_whole_event(conn: Any, event: int, labels: list[str]) -> list[Any]:
-    prices = dict(await conn.fetch("select label, price_cents from seats where event_id = $1", event))
+    prices = dict(
+        await conn.fetch("select label, price_cents from seats where event_id = $1", event)
+    )
     return [prices.get(label) for label in labels]
 
 
@@ -63,7 +69,9 @@ async def all_at_once(conn: Any, event: int, labels: list[str]) -> list[Any]:
 
 async def pasted_into_the_query(conn: Any, event: int, labels: list[str]) -> list[Any]:
     among = ", ".join(f"'{label}'" for label in labels)
-    rows = await conn.fetch(f"select label, price_cents from seats where event_id = {event} and label in ({among})")
+    rows = await conn.fetch(
+        f"select label, price_cents from seats where event_id = {event} and label in ({among})"
+    )
     prices = dict(rows)
     return [prices.get(label) for label in labels]
 

@@ -8,7 +8,7 @@ import asyncpg
 
 from firedrill import servers
 
-from . import raised_by
+from ..raising import raised_by
 
 VOID = "insert into payments (order_id, amount_cents, method) values (999999, 1, 'card')"
 
@@ -21,11 +21,14 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     raised: dict[str, BaseException] = {}
 
     async with conn.transaction():
-        raised["nested isolation level"] = await raised_by(conn.transaction(isolation="serializable").start())
+        raised["nested isolation level"] = await raised_by(
+            conn.transaction(isolation="serializable").start()
+        )
         nested = conn.transaction()
         await nested.start()
         raised["isolation level in a savepoint"] = await raised_by(
-            conn.execute("set transaction isolation level serializable"))
+            conn.execute("set transaction isolation level serializable")
+        )
         await nested.rollback()
 
     outer = conn.transaction()

@@ -20,18 +20,31 @@ OF_A_SALE = (SeatTaken, *OF_A_ROW)
 
 
 async def take(conn: Any, seat: str, customer: Any) -> tuple[int, int]:
-    price = await conn.fetchval("""
-        update seats set status = 'sold' where event_id = 5 and label = $1 and status = 'free' returning price_cents""", seat)
+    price = await conn.fetchval(
+        """
+        update seats set status = 'sold' where event_id = 5 and label = $1 and status = 'free' returning price_cents""",
+        seat,
+    )
     if price is None:
         raise SeatTaken(f"seat {seat} is not free")
-    order = await conn.fetchval("""
+    order = await conn.fetchval(
+        """
         insert into orders (customer_id, total_cents, basket)
-        values ($1, $2, jsonb_build_object('event', 5, 'seats', array[$3::text])) returning id""", customer, price, seat)
+        values ($1, $2, jsonb_build_object('event', 5, 'seats', array[$3::text])) returning id""",
+        customer,
+        price,
+        seat,
+    )
     return order, price
 
 
 async def pay(conn: Any, order: int, price: int, method: str) -> None:
-    await conn.execute("insert into payments (order_id, amount_cents, method) values ($1, $2, $3)", order, price, method)
+    await conn.execute(
+        "insert into payments (order_id, amount_cents, method) values ($1, $2, $3)",
+        order,
+        price,
+        method,
+    )
 
 
 async def sell(conn: Any, seat: str, customer: Any, method: str) -> None:
@@ -39,6 +52,7 @@ async def sell(conn: Any, seat: str, customer: Any, method: str) -> None:
 
 
 # Task 1
+
 
 async def caught_and_gone_on(conn: Any, sales: Sequence[Sale]) -> Any:
     refused = []
@@ -142,7 +156,10 @@ async def by_hand(conn: Any, sales: Sequence[Sale]) -> Any:
 
 # Task 2
 
-async def added(conn: Any, customer: int, order: int, add_points: Any, caught: type[BaseException] = Exception) -> bool:
+
+async def added(
+    conn: Any, customer: int, order: int, add_points: Any, caught: type[BaseException] = Exception
+) -> bool:
     try:
         async with conn.transaction():
             await add_points(conn, customer, order)
@@ -162,7 +179,9 @@ async def no_savepoint(conn: Any, customer: int, seat: str, method: str, add_poi
     return order, True
 
 
-async def only_errors_of_postgresql(conn: Any, customer: int, seat: str, method: str, add_points: Any) -> Any:
+async def only_errors_of_postgresql(
+    conn: Any, customer: int, seat: str, method: str, add_points: Any
+) -> Any:
     has_points = True
     async with conn.transaction():
         order, price = await take(conn, seat, customer)
@@ -182,7 +201,9 @@ async def only_errors_of_postgresql(conn: Any, customer: int, seat: str, method:
     return order, has_points
 
 
-async def payment_in_the_savepoint(conn: Any, customer: int, seat: str, method: str, add_points: Any) -> Any:
+async def payment_in_the_savepoint(
+    conn: Any, customer: int, seat: str, method: str, add_points: Any
+) -> Any:
     has_points = False
     async with conn.transaction():
         order, price = await take(conn, seat, customer)
@@ -195,14 +216,18 @@ async def payment_in_the_savepoint(conn: Any, customer: int, seat: str, method: 
     return order, has_points
 
 
-async def points_afterwards(conn: Any, customer: int, seat: str, method: str, add_points: Any) -> Any:
+async def points_afterwards(
+    conn: Any, customer: int, seat: str, method: str, add_points: Any
+) -> Any:
     async with conn.transaction():
         order, price = await take(conn, seat, customer)
         await pay(conn, order, price, method)
     return order, await added(conn, customer, order, add_points)
 
 
-async def cancellation_is_a_failure(conn: Any, customer: int, seat: str, method: str, add_points: Any) -> Any:
+async def cancellation_is_a_failure(
+    conn: Any, customer: int, seat: str, method: str, add_points: Any
+) -> Any:
     async with conn.transaction():
         order, price = await take(conn, seat, customer)
         has_points = await added(conn, customer, order, add_points, BaseException)
@@ -217,7 +242,9 @@ async def points_last(conn: Any, customer: int, seat: str, method: str, add_poin
         return order, await added(conn, customer, order, add_points)
 
 
-async def a_taken_seat_is_sold_without_points(conn: Any, customer: int, seat: str, method: str, add_points: Any) -> Any:
+async def a_taken_seat_is_sold_without_points(
+    conn: Any, customer: int, seat: str, method: str, add_points: Any
+) -> Any:
     try:
         return await points_last(conn, customer, seat, method, add_points)
     except SeatTaken:
@@ -230,19 +257,27 @@ INSERT = "insert into vouchers (code, order_id, cents) values ($1, $2, $3)"
 BROKEN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
-async def halves(conn: Any, vouchers: Sequence[Any], numbers: range, errors: Any = OF_A_ROW) -> list[int]:
+async def halves(
+    conn: Any, vouchers: Sequence[Any], numbers: range, errors: Any = OF_A_ROW
+) -> list[int]:
     try:
         async with conn.transaction():
             await conn.executemany(INSERT, [vouchers[number] for number in numbers])
     except errors:
         half = len(numbers) // 2
-        return [*numbers] if not half else [*await halves(conn, vouchers, numbers[:half], errors),
-                                            *await halves(conn, vouchers, numbers[half:], errors)]
+        return (
+            [*numbers]
+            if not half
+            else [
+                *await halves(conn, vouchers, numbers[:half], errors),
+                *await halves(conn, vouchers, numbers[half:], errors),
+            ]
+        )
     return []
 
 
 def chunks(vouchers: Sequence[Any]) -> list[range]:
-    return [range(len(vouchers))[start:start + 100] for start in range(0, len(vouchers), 100)]
+    return [range(len(vouchers))[start : start + 100] for start in range(0, len(vouchers), 100)]
 
 
 async def again(action: Callable[[], Any]) -> Any:
@@ -292,7 +327,11 @@ async def any_error_but_a_dead_lock(pool: Any, vouchers: Sequence[Any]) -> Any:
             raise
         except Exception:
             half = len(numbers) // 2
-            return [*numbers] if not half else [*await stored(conn, numbers[:half]), *await stored(conn, numbers[half:])]
+            return (
+                [*numbers]
+                if not half
+                else [*await stored(conn, numbers[:half]), *await stored(conn, numbers[half:])]
+            )
         return []
 
     async def once() -> list[int]:
@@ -302,6 +341,7 @@ async def any_error_but_a_dead_lock(pool: Any, vouchers: Sequence[Any]) -> Any:
                 async with conn.transaction():
                     refused += await stored(conn, chunk)
         return refused
+
     return await again(once)
 
 
@@ -318,13 +358,19 @@ async def row_by_row(pool: Any, vouchers: Sequence[Any]) -> Any:
                         except OF_A_ROW:
                             refused.append(number)
         return refused
+
     return await again(once)
 
 
 async def halves_that_stay(pool: Any, vouchers: Sequence[Any]) -> Any:
     async def once() -> list[int]:
         async with pool.acquire() as conn, conn.transaction():
-            return [number for chunk in chunks(vouchers) for number in await halves(conn, vouchers, chunk)]
+            return [
+                number
+                for chunk in chunks(vouchers)
+                for number in await halves(conn, vouchers, chunk)
+            ]
+
     return await again(once)
 
 
@@ -345,6 +391,7 @@ async def refused_outside_of_the_attempt(pool: Any, vouchers: Sequence[Any]) -> 
             for chunk in chunks(vouchers):
                 async with conn.transaction():
                     refused.extend(await halves(conn, vouchers, chunk))
+
     await again(once)
     return refused
 
@@ -353,9 +400,11 @@ async def chunk_again(pool: Any, vouchers: Sequence[Any]) -> Any:
     refused = []
     async with pool.acquire() as conn, conn.transaction():
         for chunk in chunks(vouchers):
+
             async def once(chunk: range = chunk) -> list[int]:
                 async with conn.transaction():
                     return await halves(conn, vouchers, chunk)
+
             refused += await again(once)
     return refused
 
@@ -364,14 +413,20 @@ async def again_in_the_aborted_block(pool: Any, vouchers: Sequence[Any]) -> Any:
     async def stored(conn: Any, numbers: range) -> list[int]:
         try:
             async with conn.transaction():
+
                 async def once() -> list[int]:
                     await conn.executemany(INSERT, [vouchers[number] for number in numbers])
                     return []
+
                 empty: list[int] = await again(once)
                 return empty
         except OF_A_ROW:
             half = len(numbers) // 2
-            return [*numbers] if not half else [*await stored(conn, numbers[:half]), *await stored(conn, numbers[half:])]
+            return (
+                [*numbers]
+                if not half
+                else [*await stored(conn, numbers[:half]), *await stored(conn, numbers[half:])]
+            )
 
     refused = []
     async with pool.acquire() as conn, conn.transaction():
@@ -384,9 +439,11 @@ async def again_in_the_aborted_block(pool: Any, vouchers: Sequence[Any]) -> Any:
 async def a_transaction_for_each_chunk(pool: Any, vouchers: Sequence[Any]) -> Any:
     refused = []
     for chunk in chunks(vouchers):
+
         async def once(chunk: range = chunk) -> list[int]:
             async with pool.acquire() as conn, conn.transaction():
                 return await halves(conn, vouchers, chunk)
+
         refused += await again(once)
     return refused
 
@@ -402,14 +459,18 @@ async def in_sql(pool: Any, vouchers: Sequence[Any]) -> Any:
 
     async def once() -> list[int]:
         async with pool.acquire() as conn, conn.transaction():
-            stored = await conn.fetch("""
+            stored = await conn.fetch(
+                """
                 insert into vouchers (code, order_id, cents)
                 select code, order_id, cents from unnest($1::text[], $2::int[], $3::int[]) new (code, order_id, cents)
                 where exists (select from orders where id = order_id)
-                on conflict do nothing returning code""", *[list(part) for part in list(zip(*good, strict=True))[1:]])
+                on conflict do nothing returning code""",
+                *[list(part) for part in list(zip(*good, strict=True))[1:]],
+            )
             codes = {row["code"] for row in stored}
             kept = {number for number, code, *_ in good if code in codes}
             return [number for number in range(len(vouchers)) if number not in kept]
+
     return await again(once)
 
 
@@ -432,7 +493,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "piece by piece"): a_transaction_for_each_chunk,
 }
 
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "aborted", try_inside),
     (1, "swallowed", any_error_of_postgresql),
     (1, "swallowed", any_error_but_a_query_that_was_ended),

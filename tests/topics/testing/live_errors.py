@@ -10,7 +10,7 @@ import pytest
 
 from firedrill import pytests, servers
 
-from . import connect, raised_by
+from ..raising import connect, raised_by
 
 FIXTURES = """
 import asyncpg
@@ -57,12 +57,19 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
 async def _by_pytest() -> dict[str, BaseException]:
     """pytest's own failures, from the summary of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        Path(folder, "pytest.ini").write_text(
+            "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+        )
         Path(folder, "test_fixtures.py").write_text(FIXTURES)
         run = await pytests.Pytest(folder)("test_fixtures.py")
-    plain, loop = (next(line for line in run.lines if name in line).partition("Failed: ")[2]
-                   for name in ("test_plain", "test_loop"))
-    return {"async fixture without a plugin": pytest.fail.Exception(plain), "scope mismatch": pytest.fail.Exception(loop)}
+    plain, loop = (
+        next(line for line in run.lines if name in line).partition("Failed: ")[2]
+        for name in ("test_plain", "test_loop")
+    )
+    return {
+        "async fixture without a plugin": pytest.fail.Exception(plain),
+        "scope mismatch": pytest.fail.Exception(loop),
+    }
 
 
 async def _fixture(conn: asyncpg.Connection) -> None:

@@ -12,7 +12,11 @@ SOLUTION = Path(__file__).parents[2] / "solutions/16_testing.ipynb"
 
 def solved(number: int) -> str:
     cells = json.loads(SOLUTION.read_text(encoding="utf-8"))["cells"]
-    (source,) = ["".join(cell["source"]) for cell in cells if f"task-{number}" in cell["metadata"].get("tags", [])]
+    (source,) = [
+        "".join(cell["source"])
+        for cell in cells
+        if f"task-{number}" in cell["metadata"].get("tags", [])
+    ]
     return source.partition("\n")[2].partition("### STARTER")[0]
 
 
@@ -24,23 +28,25 @@ def changed(name: str, number: int, *changes: tuple[str, str]) -> Path:
     return written(source, name)
 
 
-BLOCK = solved(1)[solved(1).index("    transaction = conn"):]
+BLOCK = solved(1)[solved(1).index("    transaction = conn") :]
 CLEAN = """    yield conn
     assert conn.is_in_transaction() is False
     await conn.execute("{}")
     await conn.close()
 """
-ASK = '''    assert await conn.fetchval("select count(*) from orders where id = $1", order) == 0
-'''
-ANY_SEAT = '''async def event(conn):
+ASK = """    assert await conn.fetchval("select count(*) from orders where id = $1", order) == 0
+"""
+ANY_SEAT = """async def event(conn):
     return 5
 
 
 async def seat(conn, event):
     return await conn.fetchval("select status from seats where event_id = $1 and label = 'F6'", event)
-'''
-OWN_EVENT = solved(2)[solved(2).index("async def event(conn)"):solved(2).index("async def test_a_seat_is_sold(")]
-ALONE = solved(3)[:solved(3).index("@pytest")]
+"""
+OWN_EVENT = solved(2)[
+    solved(2).index("async def event(conn)") : solved(2).index("async def test_a_seat_is_sold(")
+]
+ALONE = solved(3)[: solved(3).index("@pytest")]
 
 DELETES = CLEAN.format("delete from payments; delete from orders; update seats set status = 'free'")
 TRUNCATE_LATER = CLEAN.format("update seats set status = 'free' where event_id = 5")
@@ -94,12 +100,15 @@ async def pool(database):
     yield pool
     pool.terminate()
 """
-CLEAN_UP = ONE_DATABASE.replace("    pool.terminate()\n", """    await pool.execute(\"\"\"
+CLEAN_UP = ONE_DATABASE.replace(
+    "    pool.terminate()\n",
+    """    await pool.execute(\"\"\"
         delete from payments where order_id > 97;
         delete from orders where id > 97;
         update seats set status = 'free' where event_id = 5\"\"\")
     pool.terminate()
-""")
+""",
+)
 COUNTS = """    before = await conn.fetchval("select count(*) from orders")
     transaction = conn.transaction()
     await transaction.start()
@@ -128,7 +137,9 @@ A_POOL = """    async with (asyncpg.create_pool(os.environ[request.param], min_s
         finally:
             await transaction.rollback()
 """
-A_FREE_SEAT = OWN_EVENT[:OWN_EVENT.index("    event = await")] + """    row = await conn.fetchrow(\"\"\"
+A_FREE_SEAT = (
+    OWN_EVENT[: OWN_EVENT.index("    event = await")]
+    + """    row = await conn.fetchrow(\"\"\"
         select id from seats where status = 'free' for update skip locked limit 1\"\"\")
     if row is None:
         pytest.skip("no seat is free")
@@ -141,6 +152,7 @@ async def seat(conn, event):
 
 
 """
+)
 CONNECTION = """
 import contextlib
 
@@ -169,47 +181,99 @@ async def pool():
         yield pool
 """
 A_NAME = ('f"test_{uuid.uuid4().hex}"', '"test"')
-FRESH = ("    await admin.execute(f\"create", "    await admin.execute(f\"drop database if exists {name} with (force)\")\n"
-                                          "    await admin.execute(f\"create")
+FRESH = (
+    '    await admin.execute(f"create',
+    '    await admin.execute(f"drop database if exists {name} with (force)")\n'
+    '    await admin.execute(f"create',
+)
 CLOSE = ("pool.terminate()", "await pool.close()")
 
 TRAPS = {
     (1, "deletes"): changed("delete_everything", 1, (BLOCK, DELETES)),
     (1, "stays"): changed("free_the_seats", 1, (BLOCK, TRUNCATE_LATER)),
     (1, "raises"): changed("find_the_right_exception", 1, (BLOCK, RAISE)),
-    (1, "one way"): changed("direct_only", 1, ('["DATABASE_URL", "PGBOUNCER_URL"]', '["DATABASE_URL"]')),
+    (1, "one way"): changed(
+        "direct_only", 1, ('["DATABASE_URL", "PGBOUNCER_URL"]', '["DATABASE_URL"]')
+    ),
     (1, "unclosed"): changed("never_close", 1, ("        await conn.close()\n", "")),
     (1, "commits"): changed("do_not_look", 1, ("        assert conn.is_in", "        conn.is_in")),
-    (2, "skips"): changed("skip_the_refund", 2, ("async def test_a_refund", "@pytest.mark.skip\nasync def test_a_refund")),
-    (2, "commits"): changed("commit", 2, ('    assert await seat(conn, event) == "sold"\n',
-                                          '    assert await seat(conn, event) == "sold"\n'
-                                          '    await conn.execute("commit; begin")\n')),
-    (2, "order"): changed("remember_the_order", 2, (
-        '    assert await seat(conn, event) == "sold"\n',
-        '    assert await seat(conn, event) == "sold"\n    seen.append(event)\n'),
+    (2, "skips"): changed(
+        "skip_the_refund",
+        2,
+        ("async def test_a_refund", "@pytest.mark.skip\nasync def test_a_refund"),
+    ),
+    (2, "commits"): changed(
+        "commit",
+        2,
+        (
+            '    assert await seat(conn, event) == "sold"\n',
+            '    assert await seat(conn, event) == "sold"\n'
+            '    await conn.execute("commit; begin")\n',
+        ),
+    ),
+    (2, "order"): changed(
+        "remember_the_order",
+        2,
+        (
+            '    assert await seat(conn, event) == "sold"\n',
+            '    assert await seat(conn, event) == "sold"\n    seen.append(event)\n',
+        ),
         ("async def test_the_order_is", "seen = []\n\n\nasync def test_the_order_is"),
-        ("    with pytest.raises(LookupError):\n", "    assert seen\n    with pytest.raises(LookupError):\n")),
-    (2, "numbers"): changed("count_the_table", 2, (ASK, '    assert await conn.fetchval("select count(*) from orders") == 97\n')),
-    (2, "shared rows"): changed("sell_a_seat_of_the_shop", 2, (OWN_EVENT, ANY_SEAT), ('"A1"', '"F6"'),
-                                ("7300, 7300", "8200, 8200")),
-    (2, "finds too little"): changed("look_at_nothing", 2, (ASK, ""), ("(1, 7300, 7300, ", "(row[0], row[1], row[2], ")),
+        (
+            "    with pytest.raises(LookupError):\n",
+            "    assert seen\n    with pytest.raises(LookupError):\n",
+        ),
+    ),
+    (2, "numbers"): changed(
+        "count_the_table",
+        2,
+        (ASK, '    assert await conn.fetchval("select count(*) from orders") == 97\n'),
+    ),
+    (2, "shared rows"): changed(
+        "sell_a_seat_of_the_shop",
+        2,
+        (OWN_EVENT, ANY_SEAT),
+        ('"A1"', '"F6"'),
+        ("7300, 7300", "8200, 8200"),
+    ),
+    (2, "finds too little"): changed(
+        "look_at_nothing", 2, (ASK, ""), ("(1, 7300, 7300, ", "(row[0], row[1], row[2], ")
+    ),
     (3, "the shop's own"): written(ALONE + THE_SHOPS, "commit_in_the_shop"),
     (3, "wrong loop"): written(ALONE + ONE_SESSION, "one_pool_for_all"),
     (3, "one connection"): written(ALONE + CONNECTION, "one_connection_for_all"),
     (3, "one for all"): written(ALONE + ONE_DATABASE, "one_database_for_all"),
     (3, "one name"): changed("drop_it_first", 3, A_NAME, FRESH),
     (3, "waits"): changed("close_the_pool", 3, CLOSE),
-    (3, "left over"): changed("never_drop", 3, ('        await admin.execute(f"drop database {name} with (force)")\n', "")),
+    (3, "left over"): changed(
+        "never_drop", 3, ('        await admin.execute(f"drop database {name} with (force)")\n', "")
+    ),
 }
-MORE = (
+OTHER_ANSWERS = (
     (1, None, changed("catch_what_was_raised", 1, (BLOCK, BLOCK_THAT_RAISES_AND_CATCHES))),
     (1, "commits", changed("count_the_orders", 1, (BLOCK, COUNTS))),
     (1, "unclosed", changed("no_finally", 1, (BLOCK, NO_FINALLY))),
-    (1, None, changed("from_a_pool", 1, (BLOCK, A_POOL), ("    conn = await asyncpg.connect(os.environ[request.param])\n", ""))),
+    (
+        1,
+        None,
+        changed(
+            "from_a_pool",
+            1,
+            (BLOCK, A_POOL),
+            ("    conn = await asyncpg.connect(os.environ[request.param])\n", ""),
+        ),
+    ),
     (2, "skips", changed("skip_when_none_is_free", 2, (OWN_EVENT, A_FREE_SEAT), ('"A1"', '"Z1"'))),
     (2, "finds too little", changed("any_error", 2, ("LookupError", "Exception"))),
-    (2, "finds too little", changed("only_the_total", 2, (
-        '(1, 7300, 7300, "card")', '(row[0], 7300, row[2], row[3]) and row[2]'))),
+    (
+        2,
+        "finds too little",
+        changed(
+            "only_the_total",
+            2,
+            ('(1, 7300, 7300, "card")', "(row[0], 7300, row[2], row[3]) and row[2]"),
+        ),
+    ),
     (2, "", written("import nonsense_of_mine\n", "does_not_import")),
     (3, None, changed("name_by_process", 3, ("uuid.uuid4().hex", "os.getpid()}_{id(object())"))),
     (3, "one for all", written(ALONE + CLEAN_UP, "clean_up_the_sales")),

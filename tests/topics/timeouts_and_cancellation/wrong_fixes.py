@@ -12,7 +12,9 @@ FREE = "select count(*) from seats where event_id = $1 and status = 'free'"
 SOLD = "select count(*) from seats where event_id = $1 and status = 'sold'"
 
 
-async def wait_a_little_before_the_retry(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
+async def wait_a_little_before_the_retry(
+    pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]
+) -> Any:
     async with pool.acquire() as conn:
         for seconds in deadlines:
             try:
@@ -24,7 +26,9 @@ async def wait_a_little_before_the_retry(pool: Any, customer: int, cents: int, d
     return None
 
 
-async def rollback_before_the_retry(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
+async def rollback_before_the_retry(
+    pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]
+) -> Any:
     async with pool.acquire() as conn:
         for seconds in deadlines:
             try:
@@ -36,7 +40,9 @@ async def rollback_before_the_retry(pool: Any, customer: int, cents: int, deadli
     return None
 
 
-async def without_a_transaction(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
+async def without_a_transaction(
+    pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]
+) -> Any:
     for seconds in deadlines:
         async with pool.acquire() as conn:
             order = asyncio.ensure_future(conn.fetchval(ORDER, customer, cents))
@@ -44,7 +50,7 @@ async def without_a_transaction(pool: Any, customer: int, cents: int, deadlines:
                 async with asyncio.timeout(seconds):
                     return await asyncio.shield(order)
             except TimeoutError:
-                await order         # or the connection could not be used
+                await order  # or the connection could not be used
     return None
 
 
@@ -57,7 +63,9 @@ async def one_attempt(pool: Any, customer: int, cents: int, deadlines: tuple[flo
         return None
 
 
-async def without_deadlines(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
+async def without_deadlines(
+    pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]
+) -> Any:
     async with pool.acquire() as conn, conn.transaction():
         return await conn.fetchval(ORDER, customer, cents)
 

@@ -9,7 +9,7 @@ import asyncpg
 
 from firedrill import servers, views
 
-from . import raised_by
+from ..raising import raised_by
 
 TOTAL = "select total_cents from orders where id = 1"
 ADD = "update orders set total_cents = total_cents + 1 where id = $1"
@@ -25,7 +25,9 @@ async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
     }
     async with one.transaction():
         await one.execute(ADD, 1)
-        raised["lock not available"] = await raised_by(two.execute("select from orders where id = 1 for update nowait"))
+        raised["lock not available"] = await raised_by(
+            two.execute("select from orders where id = 1 for update nowait")
+        )
     async with one.transaction(readonly=True):
         raised["read-only transaction"] = await raised_by(one.execute(ADD, 1))
     block = one.transaction()

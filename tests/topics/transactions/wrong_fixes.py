@@ -91,7 +91,11 @@ in_this_process: dict[Any, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
 
 
 async def lock_in_this_process(pool: Any, seat: int, customer: int) -> Any:
-    async with in_this_process[pool, seat], pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+    async with (
+        in_this_process[pool, seat],
+        pool.acquire() as conn,
+        conn.transaction(isolation="read_committed"),
+    ):
         return await _sell(conn, seat, customer)
 
 
@@ -142,7 +146,9 @@ async def pass_over_what_is_locked(pool: Any, seat: int, customer: int) -> Any:
 async def whatever_is_not_sold(pool: Any, seat: int, customer: int) -> Any:
     async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
         price = await conn.fetchval(
-            "update seats set status = 'sold' where id = $1 and status <> 'sold' returning price_cents", seat)
+            "update seats set status = 'sold' where id = $1 and status <> 'sold' returning price_cents",
+            seat,
+        )
         if price is None:
             return None
         order = await conn.fetchval(BASKET, customer, price, seat)
@@ -199,7 +205,9 @@ async def try_around_the_work(pool: Any, work: Any) -> Any:
             return answer
 
 
-async def _tried(pool: Any, work: Any, again: Any, most: int = 5, level: str = "serializable") -> Any:
+async def _tried(
+    pool: Any, work: Any, again: Any, most: int = 5, level: str = "serializable"
+) -> Any:
     attempts = iter(range(1, most))
     while True:
         try:
@@ -225,7 +233,7 @@ async def by_hand(pool: Any, work: Any) -> Any:
             if next(attempts, None) is None:
                 raise
         finally:
-            await pool.release(conn)        # which rolls back
+            await pool.release(conn)  # which rolls back
 
 
 async def at_a_lower_level(pool: Any, work: Any) -> Any:
@@ -265,7 +273,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "anything"): whatever_postgres_says,
     (3, "twice"): broken_connections_too,
 }
-MORE: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, with_a_savepoint),
     (2, "", whatever_is_not_sold),
     (2, "lock table", lock_the_whole_table),
