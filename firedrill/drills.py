@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-from . import course
+from . import course, interrupts
 from .checking import exercise_files, progress
 from .checking.drill import Drill, Task
 from .checking.report import Report
@@ -22,6 +22,7 @@ def open(name: str | int) -> Drill:
     name = str(name)
     for lesson in course.exercises():
         if name in (lesson.name, lesson.slug) or (name.isdigit() and lesson.number == int(name)):
+            interrupts.wake_the_loop()
             drill: Drill = importlib.import_module(f".topics.{lesson.slug}", __package__).DRILL
             return drill
     there = ", ".join(lesson.name for lesson in course.exercises())

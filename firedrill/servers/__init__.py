@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 
+from .. import interrupts
 from . import cache, debian, docker, host
 from .errors import PortTaken, Unavailable
 from .local import EmbeddedStack, HostStack
@@ -47,8 +48,12 @@ def open(kind: str | None = None) -> Stack:
 
 
 def open_for_notebook() -> Stack:
-    """As `open()`, once for each notebook: run again, it closes the pair of before, so a lesson starts afresh."""
+    """As `open()`, once for each notebook. Run again, it closes the previous pair.
+
+    From then on, JupyterLab's Stop button also ends a cell that only waits.
+    """
     global _notebook
+    interrupts.wake_the_loop()
     if _notebook:
         _notebook.close()
     _notebook = open()
