@@ -29,11 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
         help="the error's text or a whole traceback; without it, standard input is read",
     )
     commands.add_parser("doctor", help="look at this machine and open a pair of servers once")
-    commands.add_parser("progress", help="which exercises are done")
-    reset = commands.add_parser(
-        "reset", help="put an exercise back as it was; your version is kept beside it"
-    )
+    show = commands.add_parser("progress", help="lessons read, tasks passed, and what is next")
+    form = show.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the same as JSON")
+    form.add_argument("--csv", action="store_true", help="one line for each task")
+    show.add_argument("--learner", default="", metavar="NAME", help="a name for JSON and CSV")
+    reset = commands.add_parser("reset", help="put an exercise back as it was; yours is kept")
     reset.add_argument("exercise", help="its name or number: 01_connecting, 01, 1")
+    reset.add_argument("--forget", action="store_true", help="also if tasks were passed")
     run = commands.add_parser(
         "servers", help="open a pair, print how to connect, and keep it until Ctrl-C"
     )
@@ -144,17 +147,28 @@ def _doctor(_: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
-def _progress(_: argparse.Namespace) -> int:
-    from .checking import progress
+def _progress(options: argparse.Namespace) -> int:
+    from . import overview
 
-    print(progress.summary())
+    if options.json or options.csv:
+        print((overview.as_json if options.json else overview.as_csv)(options.learner))
+    else:
+        print(overview.as_text())
     return 0
 
 
 def _reset(options: argparse.Namespace) -> int:
-    from .drills import reset
+    from . import drills
 
-    print(reset(options.exercise))
+    try:
+        print(drills.reset(options.exercise, forget=options.forget))
+    except drills.Unavailable as error:
+        if "--forget" not in str(error) or not sys.stdin.isatty():
+            raise
+        if input(f"{str(error).partition('.')[0]}. Go on? [y/N] ").strip().lower() != "y":
+            print("Nothing was changed.")
+            return 1
+        print(drills.reset(options.exercise, forget=True))
     return 0
 
 

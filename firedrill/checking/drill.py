@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .. import course
+from .. import course, progress
 from ..expect import describe
-from . import exercise_files, progress, waiting
+from . import exercise_files, waiting
 from .examination import Examination
 from .pace import Pace
 from .report import Report, Status, wrapped
@@ -21,6 +22,8 @@ TOO_BUSY = (
     "This machine is too busy to judge code by how long it takes: {pace}. "
     "Run the check again when less else is running."
 )
+
+PATIENCE = 20  # seconds after which a check says what it is doing
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,8 @@ class Task:
     module: ModuleType
     number: int
     exercise: str  # "02_pools"
-    _shown: list[int] = field(default_factory=lambda: [0], repr=False)
+    _shown: list[int] = field(default_factory=lambda: [0])
+    _opened: float = field(default_factory=time.monotonic)
 
     @property
     def title(self) -> str:
@@ -49,8 +53,17 @@ class Task:
         traps: dict[str, str] = self.module.TRAPS
         return traps
 
-    async def check(self, code: Callable[..., Any] | Path) -> Report:
-        """Run `code`, a function or the file that a cell has written, against its own servers."""
+    def __repr__(self) -> str:
+        return f"<Task {self.number}, {self.title}: await drill[{self.number}].check(...)>"
+
+    def check(self, code: Callable[..., Any] | Path) -> Checking:
+        """Run `code`, a function or the file that a cell has written, against its own servers.
+
+        Await the result: `await drill[1].check(my_function)` gives a `Report`.
+        """
+        return Checking(self, code)
+
+    async def _check(self, code: Callable[..., Any] | Path) -> Report:
         if isinstance(code, Path) and not code.is_file():
             what = "the starter's cell has written its file"
             return self._report("failed", ((what, False, f"there is no {code}"),))
@@ -61,7 +74,9 @@ class Task:
             return self._report("not attempted")
 
         missed: list[str] = []
-        token = waiting.expired.set(missed)
+        doing: list[str] = []
+        tokens = waiting.expired.set(missed), waiting.activity.set(doing)
+        telling = asyncio.ensure_future(self._tell(doing))
         try:
             with Sandbox() as sandbox, Pace() as pace:
                 exam = Examination(code, self.traps, sandbox)
@@ -74,18 +89,29 @@ class Task:
                 finally:
                     await sandbox.clean_up()
         finally:
-            waiting.expired.reset(token)
+            telling.cancel()
+            waiting.expired.reset(tokens[0])
+            waiting.activity.reset(tokens[1])
 
         passed = not exam.fallen and all(met for _, met, _ in exam.criteria)
         if not passed and (exam.is_timed or missed) and pace.look():
             return self._report("could not judge", reason=TOO_BUSY.format(pace=pace))
         if passed and Path.cwd().name != "solutions":  # whoever runs the solution has not solved it
-            progress.record(self.exercise, self.number)
+            seconds = time.monotonic() - self._opened
+            progress.record(self.exercise, self.number, seconds, self._shown[0])
         return self._report(
             "passed" if passed else "failed",
             tuple(exam.criteria),
             tuple(exam.fallen),
+            error="" if passed else exam.error,
         )
+
+    async def _tell(self, doing: list[str]) -> None:
+        """A check that takes long says what it is doing. A stored output does not depend on it."""
+        while Path.cwd().name != "solutions":
+            await asyncio.sleep(PATIENCE)
+            what = doing[-1] if doing else "your code has ended"
+            print(f"Task {self.number} is still being checked: waiting until {what}.", flush=True)
 
     def hint(self, number: int | None = None) -> None:
         """Print the next of the three hints, or the one with this number."""
@@ -100,10 +126,27 @@ class Task:
         status: Status,
         criteria: tuple[tuple[str, bool, str], ...] = (),
         traps: tuple[str, ...] = (),
+        error: str = "",
         reason: str = "",
     ) -> Report:
         texts = tuple(self.traps[name] for name in traps)
-        return Report(self.number, self.title, status, criteria, traps, texts, reason)
+        return Report(self.number, self.title, status, criteria, traps, texts, error, reason)
+
+
+class Checking:
+    """A check that has not begun. It begins when it is awaited."""
+
+    def __init__(self, task: Task, code: Callable[..., Any] | Path) -> None:
+        self._task, self._code = task, code
+
+    def __await__(self) -> Generator[Any, None, Report]:
+        return self._task._check(self._code).__await__()
+
+    def __repr__(self) -> str:
+        return (
+            f"Nothing was checked: write `await` before drill[{self._task.number}].check(...), "
+            "then run this cell again."
+        )
 
 
 class Drill:

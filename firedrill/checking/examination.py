@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from . import isolated
+from . import blame, isolated
 from .outcome import Outcome
+from .report import Criterion
 from .sandbox import Running, Sandbox
-
-Criterion = tuple[str, bool, str]
 
 
 class Examination:
@@ -31,7 +30,8 @@ class Examination:
         self.traps = traps
         self.criteria: list[Criterion] = []
         self.fallen: list[str] = []
-        self.outcomes: list[Outcome] = []  # of all calls, for the learner's traceback
+        self.error = ""  # the learner's exception that came before the first unmet criterion
+        self._latest: BaseException | None = None
         self.is_timed = False  # a criterion was about time, or a call ran into its limit
         self._code = code
         self._sandbox = sandbox
@@ -80,6 +80,9 @@ class Examination:
     def criterion(self, what: str, met: bool, measured: str, *, timed: bool = False) -> None:
         """`timed` where a busy machine alone may be the reason that it is not met."""
         self.is_timed |= timed and not met
+        if not met and self._latest and not self.error:
+            self.error = blame.lines_of(self._latest)
+        self._latest = None
         self.criteria.append((what, met, measured))
 
     def in_time(self, seconds: float, limit: float) -> bool:
@@ -94,7 +97,7 @@ class Examination:
             self.fallen.append(name)
 
     def _noted(self, outcome: Outcome) -> Outcome:
-        self.outcomes.append(outcome)
+        self._latest = outcome.error or self._latest
         self.is_timed |= outcome.hung
         return outcome
 

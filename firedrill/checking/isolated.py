@@ -1,8 +1,8 @@
-"""A learner's function in a process of its own, which knows nothing of what the function keeps in memory here.
+"""A learner's function in another process, without what it keeps in memory here.
 
 async with exam.in_process() as there:
-    await there.do("_conn = await asyncpg.connect(_dsn)", _dsn=dsn)     # names that are not the learner's
-    outcome = await there.run("_conn", limit=1.5)           # the function's arguments, as source text
+    await there.do("_conn = await asyncpg.connect(_dsn)", _dsn=dsn)  # our own names
+    outcome = await there.run("_conn", limit=1.5)  # arguments as source text
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ PREPARE = """
 import pickle
 from firedrill.expect import describe
 """
-# Not a Sandbox, whose package takes this process seconds to import. What blocks the event loop is ended with its process.
+# Not a Sandbox, which takes this process seconds to import. Code that blocks the event loop is
+# ended together with its process.
 RUN = """
 _call = asyncio.ensure_future(_learners_code({arguments}))
 await asyncio.wait({{_call}}, timeout=_limit)
@@ -54,7 +55,8 @@ class Process:
         return await self.worker(source, **values)
 
     async def run(self, arguments: str, limit: float = 5.0) -> Outcome:
-        """Await the function there. A value that is not plain comes as its repr, an error as `Elsewhere`."""
+        """Await the function there. A value that is not plain comes as its repr, an error as
+        `Elsewhere`."""
         try:
             async with asyncio.timeout(limit + PATIENCE):
                 value, error, hung = await self.worker(
@@ -96,7 +98,8 @@ async def process(function: Callable[..., Any]) -> AsyncIterator[Process]:
 
 
 def _with_what_it_names(function: Callable[..., Any]) -> tuple[str, dict[str, bytes]]:
-    """Its source text, with that of the imports, functions and classes which it names; and what else it names, pickled."""
+    """Its source text, with that of the imports, functions and classes that it names; and the
+    pickled values of its other names."""
     world: dict[str, Any] = getattr(function, "__globals__", {})
     sources: dict[str, str] = {}
     values: dict[str, bytes] = {}

@@ -33,7 +33,7 @@ class Outcome:
 
 
 def shown(value: object) -> str:
-    """A value in at most 60 characters, the same in each run: no addresses, no repr of the learner's."""
+    """A value in at most 60 characters, the same in each run: without addresses."""
     if isinstance(value, PLAIN):
         return repr(value) if len(repr(value)) <= 60 else repr(value)[:59] + "…"
     if isinstance(value, list | tuple | dict | set) and _is_plain(value):

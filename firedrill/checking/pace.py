@@ -14,7 +14,7 @@ BUSY = 2.5  # times; several checks at once on two cores stay below 2
 
 
 class Pace:
-    """Entered for the time of a check. `slowdown` is how many times longer work takes than alone."""
+    """Entered for the time of a check. `slowdown`: how many times longer work takes than alone."""
 
     slowdown = 1.0
 

@@ -1,20 +1,36 @@
-"""What a check found, as text for a terminal."""
+"""What a check found: text for a terminal, coloured rows for a notebook."""
 
 from __future__ import annotations
 
+import html
 import textwrap
 from dataclasses import dataclass
-from typing import Literal
-
-from .examination import Criterion
+from typing import Any, Literal
 
 WIDTH = 100
 Status = Literal["not attempted", "interrupted", "could not judge", "failed", "passed"]
+Criterion = tuple[str, bool, str]  # what is promised, whether it is kept, what was measured
+
+# White on these is readable in both themes (contrast above 4.5), and JupyterLab keeps inline
+# colours in a notebook that it does not trust.
+GREEN, RED, GREY, AMBER = "#1a7f37", "#cf222e", "#656d76", "#9a6700"
+COLOURS: dict[str, str] = {
+    "passed": GREEN,
+    "failed": RED,
+    "not attempted": GREY,
+    "interrupted": GREY,
+    "could not judge": AMBER,
+}
+NOT_ATTEMPTED = "Change the starter code above, run its cell, then run this one again."
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. `reason` says why it could not judge."""
+    """What a check found. Criteria that are not met come first.
+
+    `error` is the learner's own exception with the lines of their code that led to it; `reason`
+    says why the check could not judge.
+    """
 
     number: int
     title: str
@@ -22,22 +38,61 @@ class Report:
     criteria: tuple[Criterion, ...] = ()
     traps: tuple[str, ...] = ()  # their names
     trap_texts: tuple[str, ...] = ()
+    error: str = ""
     reason: str = ""
+
+    @property
+    def _ordered(self) -> list[Criterion]:
+        return sorted(self.criteria, key=lambda criterion: criterion[1])
+
+    @property
+    def _advice(self) -> str:
+        return {
+            "not attempted": NOT_ATTEMPTED,
+            "failed": f"A hint: drill[{self.number}].hint()",
+        }.get(self.status, "")
 
     def __repr__(self) -> str:
         lines = [f"Task {self.number}, {self.title}: {self.status}"]
-        if self.status == "not attempted":
-            advice = "Change the starter code above, run its cell, then run this one again."
-            return "\n".join([*lines, f"  –  {advice}"])
-        if self.status == "could not judge":
-            return "\n".join([*lines, *wrapped(self.reason, "  ")])
-        for what, met, measured in self.criteria:
+        if self.reason:
+            lines += wrapped(self.reason, "  ")
+        for what, met, measured in self._ordered:
             lines += wrapped(f"{'✔' if met else '✘'}  {what} — {measured}", "     ")
+        if self.error:
+            lines += ["  Your code raised:", *textwrap.indent(self.error, "     ").splitlines()]
         for text in self.trap_texts:
             lines += wrapped(f"Trap. {text}", "     ")
-        if self.status == "failed":
-            lines.append(f"  A hint: drill[{self.number}].hint()")
+        if self._advice:
+            lines.append(f"  {'–  ' if self.status == 'not attempted' else ''}{self._advice}")
         return "\n".join(lines)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._as_html()}
+
+    def _as_html(self) -> str:
+        rows = [
+            f"<tr><td>{_badge('✔' if met else '✘', GREEN if met else RED)}</td>"
+            f'<td style="text-align: left">{html.escape(what)}</td>'
+            f'<td style="text-align: left">{html.escape(measured)}</td></tr>'
+            for what, met, measured in self._ordered
+        ]
+        title = html.escape(f"Task {self.number}, {self.title}")
+        parts = [f"<p><strong>{title}</strong> {_badge(self.status, COLOURS[self.status])}</p>"]
+        if self.reason:
+            parts.append(f"<p>{html.escape(self.reason)}</p>")
+        if rows:
+            parts.append(f"<table><tbody>{''.join(rows)}</tbody></table>")
+        if self.error:
+            parts.append(f"<p>Your code raised:</p><pre>{html.escape(self.error)}</pre>")
+        parts += [f"<p><strong>Trap.</strong> {html.escape(text)}</p>" for text in self.trap_texts]
+        if self._advice:
+            parts.append(f"<p>{html.escape(self._advice)}</p>")
+        return "\n".join(parts)
+
+
+def _badge(text: str, colour: str) -> str:
+    style = f"background-color: {colour}; color: #ffffff; padding: 1px 6px"
+    return f'<span style="{style}">{html.escape(text)}</span>'
 
 
 def wrapped(text: str, indent: str) -> list[str]:

@@ -35,7 +35,7 @@ class Blocked(BaseException):
 
 
 class Running:
-    """A call that has been started. Awaiting it gives its `Outcome`, at the latest after its limit."""
+    """A call that has been started. Awaiting it gives its `Outcome`, within its limit."""
 
     def __init__(self, task: asyncio.Task[Any], limit: float) -> None:
         self.limit = limit
@@ -161,7 +161,7 @@ class Sandbox:
         limit: float = 5.0,
         plain: bool = False,
     ) -> Outcome:
-        """Call `function`, sync or async, for at most `limit` seconds, or a second more if it blocks.
+        """Call `function`, sync or async, for at most `limit` seconds, a second more if it blocks.
 
         With `plain`, a result that has to be awaited is an error: its caller gets a coroutine.
         """
@@ -188,7 +188,7 @@ class Sandbox:
             raise RuntimeError(f"the code left by SystemExit({error.code})") from error
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
-        task = (
+        task: Any = (
             self._factory(loop, coroutine, **options)
             if self._factory
             else asyncio.Task(coroutine, loop=loop, **options)
@@ -198,7 +198,7 @@ class Sandbox:
         return task
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What a task or future of the learner's had to say is in the report, or in nobody's way."""
+        """An error of a learner's task is in the report, not in the notebook as noise."""
         if "never retrieved" in context.get("message", ""):
             return
         if self._handler:

@@ -10,10 +10,11 @@ Three kinds: `embedded` (Debian 13's packages in a private folder), `docker` (do
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 
-from .. import interrupts
+from .. import notebook
 from . import cache, debian, docker, host
 from .errors import PortTaken, Unavailable
 from .local import EmbeddedStack, HostStack
@@ -53,10 +54,13 @@ def open_for_notebook() -> Stack:
     From then on, JupyterLab's Stop button also ends a cell that only waits.
     """
     global _notebook
-    interrupts.wake_the_loop()
+    notebook.wake_the_loop()
     if _notebook:
+        with contextlib.suppress(ValueError):  # it was closed by the lesson's last cell
+            _notebook.before_close.remove(notebook.note_reading)
         _notebook.close()
     _notebook = open()
+    _notebook.before_close.append(notebook.note_reading)
     return _notebook
 
 

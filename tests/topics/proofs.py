@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
-from firedrill import course, drills, errors, servers
-from firedrill.checking import exercise_files, progress
+from firedrill import course, drills, errors, progress, servers
+from firedrill.checking import exercise_files
 from firedrill.checking.drill import Drill, Task
 from firedrill.checking.report import Report
 from firedrill.expect import describe
@@ -116,6 +116,13 @@ def others(slug: str) -> dict[str, Case]:
     }
 
 
+def checked(task: Task, code: Code) -> Report:
+    async def main() -> Report:
+        return await task.check(code)
+
+    return asyncio.run(main())
+
+
 Verdict = tuple[Report, bool]  # what the check says; is the task recorded as done?
 
 
@@ -129,7 +136,7 @@ def judge(case: Case) -> Verdict:
     ):
         patch.setenv("FIREDRILL_PROGRESS", f"{folder}/progress.txt")
         for _ in range(JUDGED_AGAIN):
-            report = asyncio.run(task.check(case.code))
+            report = checked(task, case.code)
             if report.status != "could not judge":
                 break
         return report, (drill.name, task.number) in progress.done()
@@ -159,7 +166,7 @@ class DrillProofs:
 
     def test_the_starter_is_not_attempted(self, task: Task) -> None:
         starter = code_of(drills.open(self.slug), task, exercise_files.as_exercise)
-        report = asyncio.run(task.check(starter))
+        report = checked(task, starter)
         assert report.status == "not attempted", report
         assert "not attempted" in repr(report)
 
