@@ -3,82 +3,160 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator
+from typing import Any
 from unittest.mock import patch
 
 import asyncpg
 import trustme
 
-from firedrill import faults, servers, tls, views
+from firedrill import faults, servers, tls
+from firedrill.checking.connections import admin
+from firedrill.checking.waiting import until
 
 from ..raising import connect, raised_by
 
+SLEEPS = "select pid from pg_stat_activity where wait_event = 'PgSleep'"
+_lookup = socket.getaddrinfo
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
-    dsn = stack.postgres.dsn()
-    lookup = socket.getaddrinfo
-    raised: dict[str, BaseException] = {}
 
-    async def note(entry: str, action: Awaitable[object]) -> None:
-        raised[entry] = await raised_by(action)
+def with_raw_password(stack: servers.Stack, password: str) -> str:
+    """A DSN with a password as it is, not percent-encoded."""
+    return stack.postgres.dsn().replace(stack.postgres.password, password)
 
-    def with_password(password: str) -> str:
-        return dsn.replace(stack.postgres.password, password)
 
+def two_addresses(host: str, *more: Any, **options: Any) -> Any:
+    return [found for one in ("127.0.0.1", "127.0.0.2") for found in _lookup(one, *more, **options)]
+
+
+@contextlib.asynccontextmanager
+async def with_tls(stack: servers.Stack, ca: trustme.CA | None = None) -> AsyncIterator[None]:
+    await tls.enable(stack.postgres, ca)
+    try:
+        yield
+    finally:
+        await tls.disable(stack.postgres)
+
+
+async def refused(stack: servers.Stack) -> BaseException:
     with stack.postgres.down():
-        await note("refused", connect(dsn))
-    with patch(
-        "socket.getaddrinfo",
-        lambda host, *more, **options: [
-            found for one in ("127.0.0.1", "127.0.0.2") for found in lookup(one, *more, **options)
-        ],
-    ):
-        await note(
-            "refused on all addresses", connect("postgresql://encore:x@two.example:1/encore")
-        )
-    connection = await asyncpg.connect(dsn)
-    query = asyncio.create_task(connection.fetchval("select pg_sleep(60)"))
-    while "active" not in [row["state"] for row in (await views.backends(stack.postgres)).rows]:
-        await asyncio.sleep(0.01)
-    stack.postgres.kill()
-    await note("closed in the middle", query)
-    stack.postgres.start()
-    await note("unknown host", connect(with_password("p@ss")))
-    await note("port that is no number", connect(with_password("p#ss")))
-    await note("query field of a DSN", connect(with_password("p?ss")))
-    await note("bracket in a DSN", connect(with_password("p[ss")))
-    # The one error that is not raised by a real fault here: no test switches this machine's network off.
+        return await raised_by(connect(stack.postgres.dsn()))
+
+
+async def refused_on_all_addresses(stack: servers.Stack) -> BaseException:
+    with patch("socket.getaddrinfo", two_addresses):
+        return await raised_by(connect("postgresql://encore:x@two.example:1/encore"))
+
+
+async def closed_in_the_middle(stack: servers.Stack) -> BaseException:
+    look, conn = await admin(stack), await asyncpg.connect(stack.postgres.dsn())
+    query = asyncio.create_task(conn.fetchval("select pg_sleep(60)"))
+    assert await until(lambda: look.fetchval(SLEEPS), "the query is under way")
+    look.terminate()
+    with stack.postgres.down("kill"):
+        return await raised_by(query)
+
+
+async def unknown_host(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(with_raw_password(stack, "p@ss")))
+
+
+async def port_that_is_no_number(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(with_raw_password(stack, "p#ss")))
+
+
+async def query_field_of_a_DSN(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(with_raw_password(stack, "p?ss")))
+
+
+async def bracket_in_a_DSN(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(with_raw_password(stack, "p[ss")))
+
+
+async def resolver(stack: servers.Stack) -> BaseException:
+    # The one error that is not raised by a real fault here: no test switches this machine's
+    # network off.
     no_network = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
     with patch("socket.getaddrinfo", side_effect=no_network):
-        await note("resolver", connect("postgresql://encore:x@db.example/encore"))
-    await note("scheme of a DSN", connect(dsn.replace("postgresql:", "postgresql+asyncpg:")))
-    await note("unknown setting", connect(dsn + "?connect_timeout=5"))
-    await note(
-        "setting through PgBouncer", connect(stack.pgbouncer.dsn(), server_settings={"jit": "off"})
-    )
-    await note(
-        "setting that is no string", connect(dsn, server_settings={"statement_timeout": 5000})
-    )
-    await note("wrong password", connect(with_password("guess")))
-    await note("no such database", connect(stack.postgres.dsn("encroe")))
-    await note("password through PgBouncer", connect(stack.pgbouncer.dsn(), password="guess"))
-    await note("database of PgBouncer", connect(stack.pgbouncer.dsn("encroe")))
+        return await raised_by(connect("postgresql://encore:x@db.example/encore"))
+
+
+async def scheme_of_a_DSN(stack: servers.Stack) -> BaseException:
+    dsn = stack.postgres.dsn().replace("postgresql:", "postgresql+asyncpg:")
+    return await raised_by(connect(dsn))
+
+
+async def unknown_setting(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(stack.postgres.dsn() + "?connect_timeout=5"))
+
+
+async def setting_through_PgBouncer(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(stack.pgbouncer.dsn(), server_settings={"jit": "off"}))
+
+
+async def setting_that_is_no_string(stack: servers.Stack) -> BaseException:
+    settings = {"statement_timeout": 5000}
+    return await raised_by(connect(stack.postgres.dsn(), server_settings=settings))
+
+
+async def wrong_password(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(with_raw_password(stack, "guess")))
+
+
+async def no_such_database(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(stack.postgres.dsn("encroe")))
+
+
+async def password_through_PgBouncer(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(stack.pgbouncer.dsn(), password="guess"))
+
+
+async def database_of_PgBouncer(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(stack.pgbouncer.dsn("encroe")))
+
+
+async def connect_timed_out(stack: servers.Stack) -> BaseException:
     with stack.postgres.paused():
-        await note("connect timed out", connect(dsn, timeout=0.2))
+        return await raised_by(connect(stack.postgres.dsn(), timeout=0.2))
+
+
+async def cannot_connect_now(stack: servers.Stack) -> BaseException:
     async with faults.starting_up(stack.postgres, 0.1):
-        await note("cannot connect now", connect(dsn))
-    await note("tls not offered", connect(dsn, ssl="require"))
-    await tls.enable(stack.postgres, trustme.CA())
-    await note("certificate", connect(dsn, ssl=True))
+        return await raised_by(connect(stack.postgres.dsn()))
+
+
+async def tls_not_offered(stack: servers.Stack) -> BaseException:
+    return await raised_by(connect(stack.postgres.dsn(), ssl="require"))
+
+
+async def certificate(stack: servers.Stack) -> BaseException:
+    async with with_tls(stack, trustme.CA()):
+        return await raised_by(connect(stack.postgres.dsn(), ssl=True))
+
+
+async def root_certificate_file(stack: servers.Stack) -> BaseException:
     with patch.dict("os.environ", HOME="/nonexistent"):
-        await note("root certificate file", connect(dsn, ssl="verify-full"))
-    await tls.require(stack.postgres)
-    await note("tls required", connect(dsn, ssl=False))
+        return await raised_by(connect(stack.postgres.dsn(), ssl="verify-full"))
+
+
+async def tls_required(stack: servers.Stack) -> BaseException:
+    async with with_tls(stack):
+        await tls.require(stack.postgres)
+        try:
+            return await raised_by(connect(stack.postgres.dsn(), ssl=False))
+        finally:
+            await tls.require(stack.postgres, False)
+
+
+async def socket_missing(stack: servers.Stack) -> BaseException:
     with tempfile.TemporaryDirectory() as folder:
-        await note("socket missing", connect(host=folder, user="encore"))
-        with socket.socket(socket.AF_UNIX) as left:
-            left.bind(f"{folder}/.s.PGSQL.5432")
-        await note("socket left behind", connect(host=folder, user="encore"))
-    return raised
+        return await raised_by(connect(host=folder, user="encore"))
+
+
+async def socket_left_behind(stack: servers.Stack) -> BaseException:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as left:
+        left.bind(f"{folder}/.s.PGSQL.5432")
+        return await raised_by(connect(host=folder, user="encore"))

@@ -1,0 +1,9 @@
+"""Exercise 01: the module with which Encore's services connect."""
+
+from ...checking.drill import Drill
+from . import any_password, patient_start, trusted_server
+
+DRILL = Drill(
+    "the module with which Encore's services connect",
+    (any_password, patient_start, trusted_server),
+)
