@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
@@ -13,74 +15,144 @@ from firedrill import servers
 
 from ..raising import raised_by
 
+CATALOG: dict[str, Any] = {"schema": "pg_catalog"}
+PARAMETER = "select $1::jsonb"
+
 
 class SeatStatus(enum.Enum):
     FREE = "free"
     HELD = "held"
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
+@contextlib.asynccontextmanager
+async def session(stack: servers.Stack, create: str = "") -> AsyncIterator[Any]:
+    """A connection with codecs of its own. What `create` makes is undone at the end."""
     conn = await asyncpg.connect(stack.postgres.dsn())
-    raised: dict[str, BaseException] = {}
-    await conn.execute(
-        "create type ticket as (label text, options jsonb); create domain cents as int"
-    )
-    catalog: dict[str, Any] = {"schema": "pg_catalog"}
-    parameter = "select $1::jsonb"
+    try:
+        await conn.execute(f"begin; {create}")
+        yield conn
+    finally:
+        await conn.close()
 
-    async def use_a_str() -> Any:
-        return (await conn.fetchval("select basket from orders where id = 1"))["seats"]
 
-    raised["json is a str"] = await raised_by(use_a_str())
-    raised["dict without codec"] = await raised_by(conn.fetchval(parameter, {"event": 5}))
-    raised["unknown type"] = await raised_by(
-        conn.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads)
-    )
+@contextlib.asynccontextmanager
+async def with_codec(
+    stack: servers.Stack,
+    encoder: Callable[..., Any] = json.dumps,
+    decoder: Callable[..., Any] = json.loads,
+    **options: Any,
+) -> AsyncIterator[Any]:
+    async with session(stack) as conn:
+        await conn.set_type_codec("jsonb", encoder=encoder, decoder=decoder, **CATALOG, **options)
+        yield conn
 
-    await conn.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, **catalog)
-    raised["no binary encoder"] = await raised_by(
-        conn.copy_records_to_table(
-            "orders",
-            columns=["customer_id", "total_cents", "basket"],
-            records=[(1, 0, {"event": 5})],
+
+async def json_is_a_str(stack: servers.Stack) -> BaseException:
+    async with session(stack) as conn:
+
+        async def use_a_str() -> Any:
+            return (await conn.fetchval("select basket from orders where id = 1"))["seats"]
+
+        return await raised_by(use_a_str())
+
+
+async def dict_without_codec(stack: servers.Stack) -> BaseException:
+    async with session(stack) as conn:
+        return await raised_by(conn.fetchval(PARAMETER, {"event": 5}))
+
+
+async def unknown_type(stack: servers.Stack) -> BaseException:
+    async with session(stack) as conn:
+        return await raised_by(conn.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads))
+
+
+async def no_binary_encoder(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack) as conn:
+        return await raised_by(
+            conn.copy_records_to_table(
+                "orders",
+                columns=["customer_id", "total_cents", "basket"],
+                records=[(1, 0, {"event": 5})],
+            )
         )
-    )
-    raised["text encoding of composites"] = await raised_by(
-        conn.fetchval("select o from orders o where id = 1")
-    )
-    raised["text decoder given bytes"] = await raised_by(
-        conn.fetchval("select row(id, basket) from orders where id = 1")
-    )
-    raised["invalid json"] = await raised_by(conn.fetchval(parameter, float("nan")))
-    await conn.set_type_codec("jsonb", encoder=orjson.dumps, decoder=orjson.loads, **catalog)
-    raised["bytes for text"] = await raised_by(conn.fetchval(parameter, {"event": 5}))
 
-    await conn.set_type_codec(
-        "jsonb", encoder=orjson.dumps, decoder=orjson.loads, format="binary", **catalog
-    )
-    raised["jsonb version"] = await raised_by(conn.fetchval(parameter, {"event": 5}))
-    number = await conn.fetchval("select gen_random_uuid()")
-    raised["orjson type"] = await raised_by(conn.fetchval(parameter, {"id": number}))
-    raised["orjson integer"] = await raised_by(conn.fetchval(parameter, [2**64]))
-    raised["orjson key"] = await raised_by(conn.fetchval(parameter, {7: "A1"}))
 
-    await conn.set_type_codec("seat_status", encoder=str, decoder=SeatStatus)
-    raised["enum label"] = await raised_by(
-        conn.execute("update seats set status = $1 where id = 1", SeatStatus.HELD)
-    )
-    raised["enum member"] = await raised_by(conn.fetchval("select 'sold'::seat_status"))
-    raised["alias non-scalar"] = await raised_by(
-        conn.set_builtin_type_codec("ticket", codec_name="pg_contrib.hstore")
-    )
-    raised["tuple codec only"] = await raised_by(
-        conn.set_type_codec("ticket", encoder=str, decoder=str)
-    )
-    raised["codec on domain"] = await raised_by(
-        conn.set_type_codec("cents", encoder=str, decoder=int)
-    )
-    raised["codec on array"] = await raised_by(
-        conn.set_type_codec("_int4", encoder=str, decoder=str, **catalog)
-    )
-    raised["infinite interval"] = await raised_by(conn.fetchval("select interval 'infinity'"))
-    await conn.close()
-    return raised
+async def text_encoding_of_composites(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack) as conn:
+        return await raised_by(conn.fetchval("select o from orders o where id = 1"))
+
+
+async def text_decoder_given_bytes(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack) as conn:
+        return await raised_by(conn.fetchval("select row(id, basket) from orders where id = 1"))
+
+
+async def invalid_json(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack) as conn:
+        return await raised_by(conn.fetchval(PARAMETER, float("nan")))
+
+
+async def bytes_for_text(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack, orjson.dumps, orjson.loads) as conn:
+        return await raised_by(conn.fetchval(PARAMETER, {"event": 5}))
+
+
+async def jsonb_version(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack, orjson.dumps, orjson.loads, format="binary") as conn:
+        return await raised_by(conn.fetchval(PARAMETER, {"event": 5}))
+
+
+async def orjson_type(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack, orjson.dumps, orjson.loads, format="binary") as conn:
+        number = await conn.fetchval("select gen_random_uuid()")
+        return await raised_by(conn.fetchval(PARAMETER, {"id": number}))
+
+
+async def orjson_integer(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack, orjson.dumps, orjson.loads, format="binary") as conn:
+        return await raised_by(conn.fetchval(PARAMETER, [2**64]))
+
+
+async def orjson_key(stack: servers.Stack) -> BaseException:
+    async with with_codec(stack, orjson.dumps, orjson.loads, format="binary") as conn:
+        return await raised_by(conn.fetchval(PARAMETER, {7: "A1"}))
+
+
+async def enum_label(stack: servers.Stack) -> BaseException:
+    async with session(stack) as conn:
+        await conn.set_type_codec("seat_status", encoder=str, decoder=SeatStatus)
+        update = "update seats set status = $1 where id = 1"
+        return await raised_by(conn.execute(update, SeatStatus.HELD))
+
+
+async def enum_member(stack: servers.Stack) -> BaseException:
+    async with session(stack) as conn:
+        await conn.set_type_codec("seat_status", encoder=str, decoder=SeatStatus)
+        return await raised_by(conn.fetchval("select 'sold'::seat_status"))
+
+
+async def alias_non_scalar(stack: servers.Stack) -> BaseException:
+    async with session(stack, "create type ticket as (label text, options jsonb)") as conn:
+        return await raised_by(
+            conn.set_builtin_type_codec("ticket", codec_name="pg_contrib.hstore")
+        )
+
+
+async def tuple_codec_only(stack: servers.Stack) -> BaseException:
+    async with session(stack, "create type ticket as (label text, options jsonb)") as conn:
+        return await raised_by(conn.set_type_codec("ticket", encoder=str, decoder=str))
+
+
+async def codec_on_domain(stack: servers.Stack) -> BaseException:
+    async with session(stack, "create domain cents as int") as conn:
+        return await raised_by(conn.set_type_codec("cents", encoder=str, decoder=int))
+
+
+async def codec_on_array(stack: servers.Stack) -> BaseException:
+    async with session(stack) as conn:
+        return await raised_by(conn.set_type_codec("_int4", encoder=str, decoder=str, **CATALOG))
+
+
+async def infinite_interval(stack: servers.Stack) -> BaseException:
+    async with session(stack) as conn:
+        return await raised_by(conn.fetchval("select interval 'infinity'"))

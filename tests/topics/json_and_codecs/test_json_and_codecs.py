@@ -1,6 +1,17 @@
 """Proofs of the topic `json_and_codecs`: its drill and its errors."""
 
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from firedrill import drills
+
 from ..proofs import DrillProofs, ErrorProofs
+from .wrong_fixes import BROKEN
 
 
 class TestDrill(DrillProofs):
@@ -9,3 +20,12 @@ class TestDrill(DrillProofs):
 
 class TestErrors(ErrorProofs):
     slug = "json_and_codecs"
+
+
+@pytest.mark.parametrize(("number", "code"), BROKEN, ids=[code.__name__ for _, code in BROKEN])
+def test_a_broken_codec_is_reported(number: int, code: Callable[..., Any]) -> None:
+    """It runs inside asyncpg: one that raises, or gives anything, stops nothing."""
+    report = asyncio.run(drills.open("json_and_codecs")[number].check(code))
+    assert report.status == "failed", report
+    assert "the check came to its end" not in repr(report)
+    assert all(seen for _, _, seen in report.criteria)

@@ -213,8 +213,9 @@ async def strip_in_a_loop(conn: Any) -> int:
     while rows := await conn.fetch("""
             update orders set basket = (basket #>> '{}')::jsonb
             where jsonb_typeof(basket) = 'string'
-              and case when (basket #>> '{}') is json scalar then (basket #>> '{}')::jsonb #>> '{}' else basket #>> '{}' end
-                  is json object
+              and case when (basket #>> '{}') is json scalar
+                       then (basket #>> '{}')::jsonb #>> '{}'
+                       else basket #>> '{}' end is json object
             returning id"""):
         mended |= {row["id"] for row in rows}
     return len(mended)
@@ -232,7 +233,8 @@ async def through_python(conn: Any) -> int:
 async def write_every_order(conn: Any) -> int:
     await conn.execute("""
         update orders set basket = case
-            when jsonb_typeof(basket) = 'string' and (basket #>> '{}') is json object then (basket #>> '{}')::jsonb
+            when jsonb_typeof(basket) = 'string' and (basket #>> '{}') is json object
+            then (basket #>> '{}')::jsonb
             else basket end""")
     return 3
 
@@ -248,7 +250,8 @@ async def the_text_itself(conn: Any) -> int:
     return mended
 
 
-# Codecs that raise, give the wrong type, or end the connection: a report all the same, without a trap or with one.
+# Codecs that raise, give the wrong type, or end the connection: a report all the same, without a
+# trap or with one.
 
 
 async def raises(conn: Any) -> None:
@@ -317,7 +320,7 @@ OTHER_ANSWERS = (
     (3, None, the_text_itself),
 )
 
-# Reported, whatever they do: tests/test_broken_codecs.py.
+# Reported, whatever they do.
 BROKEN = (
     (1, raises),
     (1, decoder_raises),
