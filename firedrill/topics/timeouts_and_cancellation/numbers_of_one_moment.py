@@ -1,0 +1,112 @@
+"""Two numbers that belong together: asked for at once, for many pages, while seats are sold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+
+from ... import servers
+from ...checking.connections import admin
+from ...checking.examination import Examination
+
+TITLE = "two numbers that belong together"
+
+HINTS = (
+    "A connection does one thing at a time. Which two things happen on it at once?",
+    "A second connection for the second query: then everyone who has one waits for another. And "
+    "two statements see the data at two moments.",
+    "One statement sees one moment: `count(*) filter (where …)` counts twice in a single query. A "
+    'transaction with isolation="repeatable_read" does it as well.',
+)
+
+TRAPS = {
+    "each other": "Every page holds one connection and waits for a second one, for ever.",
+    "moments": "The numbers came one after the other, and between them seats were sold: together "
+    "they are not the number of seats.",
+}
+
+EXPECTED = """
+    select count(*) filter (where status = 'free'), count(*) filter (where status = 'sold')
+    from seats where event_id = 1"""
+TIMES = 300  # that the numbers are asked for, while they change
+
+
+async def check(exam: Examination) -> None:
+    with servers.open() as stack:
+        look = await admin(stack)
+        dsn = stack.postgres.dsn()
+        expected = tuple(await look.fetchrow(EXPECTED))
+
+        pool = await asyncpg.create_pool(dsn, min_size=4, max_size=4)
+        alone = await exam.run(pool, 1)
+        pair = _pair(alone.value)
+        seen = "right" if pair == expected else "other numbers came back"
+        exam.criterion(
+            "nobody else is there: free and sold seats",
+            pair == expected,
+            seen if pair else str(alone),
+        )
+
+        before = time.monotonic()
+        crowd = await asyncio.gather(*(exam.run(pool, 1, limit=4) for _ in range(20)))
+        served = sum(_pair(one.value) == expected for one in crowd)
+        exam.criterion(
+            "20 pages at once, 4 connections: all are served",
+            served == 20,
+            f"{served} of 20 in {time.monotonic() - before:.1f} s" if served < 20 else "20 of 20",
+            timed=True,
+        )
+        waiting = sum(one.hung for one in crowd)
+        pool.terminate()
+
+        pool = await asyncpg.create_pool(dsn, min_size=4, max_size=4)
+        await look.execute("update seats set status = 'free' where event_id = 2")
+        total = await look.fetchval("select count(*) from seats where event_id = 2")
+        odd = asked = 0
+        async with _sold_and_taken_back(look):
+            while served == 20 and asked < TIMES and not odd:
+                outcome = await exam.run(pool, 2)
+                asked += 1
+                odd += not (pair := _pair(outcome.value)) or sum(pair) != total
+        times = "they did not, once" if odd else f"{asked} of {asked} times"
+        exam.criterion(
+            "while all seats of an event are sold and taken back: the numbers add up",
+            not odd and asked > 0,
+            times if asked else "not asked",
+        )
+        pool.terminate()
+    if waiting:
+        exam.trap("each other")
+    elif odd:
+        exam.trap("moments")
+
+
+@contextlib.asynccontextmanager
+async def _sold_and_taken_back(conn: Any) -> AsyncIterator[None]:
+    """All seats of event 2, again and again."""
+
+    async def sell_and_take_back() -> None:
+        while True:
+            for status in ("sold", "free"):
+                await conn.execute(f"update seats set status = '{status}' where event_id = 2")
+
+    selling = asyncio.create_task(sell_and_take_back())
+    try:
+        yield
+    finally:
+        selling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await selling
+
+
+def _pair(value: object) -> tuple[int, int] | None:
+    if isinstance(value, tuple | list | asyncpg.Record) and len(value) == 2:
+        first, second = value
+        if isinstance(first, int) and isinstance(second, int):
+            return first, second
+    return None
