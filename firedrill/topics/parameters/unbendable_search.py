@@ -1,4 +1,4 @@
-"""Exercise 06, task 1: a search that no visitor can bend. Its check asks a lot of questions, hence a module of its own."""
+"""A search that no visitor can bend: values as parameters, names from a list of known ones."""
 
 from __future__ import annotations
 
@@ -8,102 +8,51 @@ from typing import Any
 import asyncpg
 
 from ... import servers
-from ...expect import describe
-from ...servers.server import SUPERUSER
-from ...servers.stack import Stack
-from ...checking.outcome import Outcome
+from ...checking.connections import admin, usable
 from ...checking.examination import Examination
+from ...checking.outcome import Outcome
+from ...expect import describe
+from ...servers.stack import Stack
+from .questions import HOSTILE, NO_PRICES, NOTHING_ASKED, ODD_EVENTS, QUESTIONS, REFUSED
 
-# Titles and a venue with every character that means something to SQL or to LIKE.
-ODD_EVENTS = r"""
-    insert into events (title, venue, starts_at, on_sale_at)
-    select title, venue, '2027-05-01 20:00+02', '2026-12-01 10:00+01'
-    from (values ('O''Brien''s Quartet', 'Dave''s Bar'), ('100% Live', 'Arena'), ('Snake_Case', 'Cellar Stage'),
-                 ('Back\Slash', 'Cellar Stage')) odd (title, venue);
-    insert into seats (event_id, label, price_cents) select id, 'A1', 3000 + id from events where id > 5"""
-NOTHING_ASKED = {
-    "title": None,
-    "venues": None,
-    "statuses": None,
-    "lowest": None,
-    "highest": None,
-    "sort": "title",
-    "direction": "asc",
-}
+TITLE = "a search that no visitor can bend"
 
-QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "ordinary": {
-        "a part of the title": {"title": "show"},
-        "one venue": {"venues": ["Arena"]},
-        "two venues": {"venues": ["Great Hall", "Cellar Stage"]},
-        "two statuses": {"statuses": ["sold", "held"]},
-        "a range of prices": {"lowest": "5000", "highest": "9000"},
-        "all of them at once": {
-            "title": "e",
-            "venues": ["Great Hall", "Arena"],
-            "statuses": ["free"],
-            "lowest": "4000",
-            "highest": "12000",
-            "sort": "price_cents",
-            "direction": "desc",
-        },
-    },
-    "quotes": {
-        "a title with a quote": {"title": "O'Brien"},
-        "a venue with a quote": {"venues": ["Dave's Bar"]},
-    },
-    "patterns": {
-        "a title with %": {"title": "%"},
-        "a title with _": {"title": "_"},
-        "a title with a backslash": {"title": "\\"},
-    },
-    "empty": {
-        "a list of venues with nothing in it": {"venues": []},
-        "a list of statuses with nothing in it": {"statuses": []},
-    },
-}
-# Each ends a condition as somebody might have written it, and would then find everything.
-TEXTS = (
-    "x' or true --",
-    "x') or true --",
-    "x' or 'a' like '%",
-    "\\' or true --",
-    "x'; update seats set price_cents = 1; --",
-)
-NUMBERS = ("0 or true", "0) or (true", "'0' or true", "five")
-HOSTILE: dict[str, tuple[Any, ...]] = {
-    "title": TEXTS,
-    "venues": tuple([text] for text in TEXTS),
-    "statuses": tuple([text] for text in TEXTS),
-    "lowest": NUMBERS,
-    "highest": NUMBERS,
-    "sort": (
-        "price_cents, (select max(email) from customers)",
-        "price_cents desc --",
-        "on_sale_at",
-        "nothing",
-    ),
-    "direction": ("desc, (select max(email) from customers)", "up"),
-}
-
-# Python reads some of these as numbers: int(float("49.99")), abs(int("-5")), int("5_000"), int("٥٠").
-NO_PRICES = ("49.99", "4500.99", "-5", "1e3", "5_000", " 5000", "٥٠", "2147483648")
-REFUSED: tuple[dict[str, Any], ...] = (
-    {"title": "Late\0Show"},
-    {"title": "Late Show \ud83c"},
-    {"venues": ["Arena\0"]},
-    {"venues": ["Arena \ud83c"]},
-    {"statuses": ["lost"]},
-    {"lowest": "five"},
-    {"highest": "2147483648"},
-    {"sort": "nothing"},
-    {"direction": "up"},
+HINTS = (
+    "Which of the seven arguments are values to PostgreSQL, and which are parts of the query "
+    "itself?",
+    "A value goes in as $1, also a list (= any) and a pattern, in which some characters still "
+    "have a meaning of their own. A part of the query is chosen by you, from a few that you know. "
+    "And None is not the same as an empty list.",
+    "Append each value to a list, and write its number into the condition. Venues: `venue = "
+    "any($n)`. Put a backslash before each of backslash, % and _ in the title. Compare statuses, "
+    "sort and direction with what you allow. A price: digits, then int(). What PostgreSQL itself "
+    "refuses, as \\0 in a text, aborts a transaction: refuse it before. asyncpg's DataError "
+    "becomes ValueError.",
 )
 
+TRAPS = {
+    "by hand": "Quotes are doubled, and the prices have no quotes around them to get out of. "
+    "Whoever writes values into the query has to be right at each place.",
+    "names": "The values are safe. What the visitor sorts by is still written into the query as "
+    "it comes.",
+    "refused": "O'Brien is a name, and finds nothing. A quote needs no refusal where it cannot do "
+    "harm.",
+    "patterns": "The text is a pattern to LIKE: % and _ find what the visitor did not type, and a "
+    "backslash is lost.",
+    "prices": "What is no price was made one: int() reads signs and underscores, float() points "
+    "and exponents, and a part of a cent is lost.",
+    "aborted": "Refused, but by PostgreSQL: the caller's transaction is aborted, and whatever it "
+    "had done is lost.",
+    "empty": "A list with nothing in it found everything, as if no list had been given.",
+    "constant": "Sorted up, down, by title, by price: the same order each time. A value was "
+    "sorted by, the same in each row.",
+    "joined": "One venue is found, and of two venues none: their names have become one text.",
+}
 
-async def examine(exam: Examination) -> None:
+
+async def check(exam: Examination) -> None:
     with servers.open() as stack:
-        look = await asyncpg.connect(stack.postgres.dsn(user=SUPERUSER))
+        look = await admin(stack)
         await look.execute(ODD_EVENTS)
         search = _Search(
             exam,
@@ -211,7 +160,8 @@ class _Search:
         orders, good = set(), 0
         for number, column in enumerate(("title", "venue", "price_cents")):
             values = await look.fetch(
-                f"select distinct {column} from events join seats on event_id = events.id order by 1"
+                f"select distinct {column} from events join seats on event_id = events.id "
+                "order by 1"
             )
             places = {row[0]: place for place, row in enumerate(values)}
             for direction in ("asc", "desc"):
@@ -230,7 +180,10 @@ class _Search:
     async def hostile(
         self, what: str, texts: Sequence[Any], kind: str = "hostile or unknown values"
     ) -> bool:
-        """No seat has such a title or venue; of all else, Encore knows the few that there are. True where nothing was found."""
+        """No seat has such a title or venue; of all else, Encore knows the few that there are.
+
+        True where nothing was found.
+        """
         found_some, wrong = 0, ""
         for text in texts:
             outcome, found = await self.ask({what: text})
@@ -268,7 +221,8 @@ class _Search:
             if outcome.hung:
                 break
         self.exam.criterion(
-            f"{len(REFUSED)} values in the middle of the caller's transaction: ValueError, and that goes on",
+            f"{len(REFUSED)} values in the middle of the caller's transaction: ValueError, and "
+            "that goes on",
             not aborted and not wrong,
             f"{aborted} of {len(REFUSED)} aborted it" if aborted else wrong or "it goes on",
         )
@@ -277,11 +231,3 @@ class _Search:
 
 def _seat(row: Any) -> tuple[Any, ...]:
     return row["title"], row["venue"], row["price_cents"], row["label"]
-
-
-async def usable(conn: Any) -> tuple[bool, str]:
-    if conn.is_closed():
-        return False, "it is closed"
-    if conn.is_in_transaction():
-        return False, "a transaction is left open"
-    return await conn.fetchval("select 1") == 1, "it can"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,43 +12,107 @@ from firedrill import servers
 
 from ..raising import raised_by
 
-QUERIES: dict[str, tuple[Any, ...]] = {
-    "multiple commands": ("select title from events; select email from customers",),
-    "syntax error": ("select title from events where title = 'O'Brien'",),
-    "no parameter here": ("select * from $1", "events"),
-    "other placeholders": ("select title from events where id = :id", 5),
-    "number of arguments": ("select title from events where title like '%$1%'", "show"),
-    "no such column": ("select title from events order by shoe_size",),
-    "wrong type for a parameter": ("select title from events where id = $1", "5"),
-    "out of range": ("select title from events where id = $1", 2**31),
-    "zero byte": ("select title from events where title = $1", "Late\0Show"),
-    "text of another type": ("select title from events where id = $1::text::int", "seven"),
-    "list for IN": ("select title from events where id in ($1)", [1, 2]),
-    "array expected": ("select title from events where id = any($1)", "1,2"),
-    "too many arguments": (
-        f"select 1 where 1 in ({', '.join(f'${n}::int' for n in range(1, 32769))})",
-        *range(32768),
-    ),
-    "untyped parameter": ("select jsonb_build_object('event', $1)", 5),
-    "operator does not exist": ("select title from events where id = $1 or title = $1", 5),
-    "aware for timestamp": ("select $1::timestamp", datetime(2026, 12, 4, 20, tzinfo=UTC)),
-    "no such time zone": ("select now() at time zone $1", "Asia/Tokio"),
-}
+TITLE = "select title from events where {}"
+# One more than a query may have.
+MANY = ", ".join(f"${number}::int" for number in range(1, 32769))
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
+async def _query(stack: servers.Stack, query: str, *values: Any) -> BaseException:
     conn = await asyncpg.connect(stack.postgres.dsn())
-    raised = {what: await raised_by(conn.fetch(*query)) for what, query in QUERIES.items()}
-    row = await conn.fetchrow("select id, timestamptz 'infinity' as until from events")
-    raised["no attribute of a record"] = await raised_by(_later(lambda: row.id))
-    raised["naive compared with aware"] = await raised_by(
-        _later(lambda: row["until"] > datetime.now(UTC))
+    try:
+        return await raised_by(conn.fetch(query, *values))
+    finally:
+        await conn.close()
+
+
+async def multiple_commands(stack: servers.Stack) -> BaseException:
+    return await _query(stack, "select title from events; select email from customers")
+
+
+async def syntax_error(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("title = 'O'Brien'"))
+
+
+async def no_parameter_here(stack: servers.Stack) -> BaseException:
+    return await _query(stack, "select * from $1", "events")
+
+
+async def other_placeholders(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("id = :id"), 5)
+
+
+async def number_of_arguments(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("title like '%$1%'"), "show")
+
+
+async def no_such_column(stack: servers.Stack) -> BaseException:
+    return await _query(stack, "select title from events order by shoe_size")
+
+
+async def wrong_type_for_a_parameter(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("id = $1"), "5")
+
+
+async def out_of_range(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("id = $1"), 2**31)
+
+
+async def zero_byte(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("title = $1"), "Late\0Show")
+
+
+async def text_of_another_type(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("id = $1::text::int"), "seven")
+
+
+async def list_for_IN(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("id in ($1)"), [1, 2])
+
+
+async def array_expected(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("id = any($1)"), "1,2")
+
+
+async def too_many_arguments(stack: servers.Stack) -> BaseException:
+    return await _query(stack, f"select 1 where 1 in ({MANY})", *range(32768))
+
+
+async def untyped_parameter(stack: servers.Stack) -> BaseException:
+    return await _query(stack, "select jsonb_build_object('event', $1)", 5)
+
+
+async def operator_does_not_exist(stack: servers.Stack) -> BaseException:
+    return await _query(stack, TITLE.format("id = $1 or title = $1"), 5)
+
+
+async def aware_for_timestamp(stack: servers.Stack) -> BaseException:
+    return await _query(stack, "select $1::timestamp", datetime(2026, 12, 4, 20, tzinfo=UTC))
+
+
+async def no_such_time_zone(stack: servers.Stack) -> BaseException:
+    return await _query(stack, "select now() at time zone $1", "Asia/Tokio")
+
+
+async def no_attribute_of_a_record(stack: servers.Stack) -> BaseException:
+    return await _use(stack, "select id from events", lambda row: row.id)
+
+
+async def naive_compared_with_aware(stack: servers.Stack) -> BaseException:
+    return await _use(
+        stack,
+        "select timestamptz 'infinity' as until",
+        lambda row: row["until"] > datetime.now(UTC),
     )
-    return raised
 
 
-def _later(action: Any) -> Awaitable[object]:
-    async def call() -> object:
-        return action()
+async def _use(stack: servers.Stack, query: str, use: Callable[[Any], object]) -> BaseException:
+    """The query is right; what raises is what its first row is used for."""
 
-    return call()
+    async def used() -> object:
+        return use(await conn.fetchrow(query))
+
+    conn = await asyncpg.connect(stack.postgres.dsn())
+    try:
+        return await raised_by(used())
+    finally:
+        await conn.close()

@@ -219,7 +219,8 @@ async def in_no_order(conn: Any, day: date, zone: str) -> list[str]:
     )
 
 
-INSERT = "insert into payments (order_id, amount_cents, method) values ($1, $2, 'card') returning amount_cents"
+INSERT = """insert into payments (order_id, amount_cents, method) values ($1, $2, 'card')
+            returning amount_cents"""
 
 
 def amount_of(amount: Any) -> Decimal:
@@ -320,9 +321,12 @@ async def without_patterns(
     try:
         return await conn.fetch(
             f"""{SEATS}
-            where ($1::text is null or strpos(lower(title), lower($1)) > 0) and ($2::text[] is null or venue = any($2))
-              and ($3::seat_status[] is null or status = any($3)) and ($4::int is null or price_cents >= $4)
-              and ($5::int is null or price_cents <= $5) order by {order[0][sort]} {order[1][direction]}""",
+            where ($1::text is null or strpos(lower(title), lower($1)) > 0)
+              and ($2::text[] is null or venue = any($2))
+              and ($3::seat_status[] is null or status = any($3))
+              and ($4::int is null or price_cents >= $4)
+              and ($5::int is null or price_cents <= $5)
+            order by {order[0][sort]} {order[1][direction]}""",
             title,
             venues,
             statuses,
