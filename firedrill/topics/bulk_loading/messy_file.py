@@ -1,143 +1,57 @@
-"""Task 1 of exercise 07: a partner's file, of which every good row has to be stored, and no bad one."""
+"""A file with every fault: every good row has to be stored, and no bad one."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 
 from ... import servers, wire
-from ...checking.outcome import Outcome
+from ...checking.connections import usable
 from ...checking.examination import Examination
-from .searching import usable
+from ...checking.outcome import Outcome
+from .arena import PATIENCE, TABLE, settled, stored
+from .partner_file import BEHIND, Rows, differing, large, ordinary, some, subtle
 
-# Also for task 2, where options may be NULL.
-TABLE = """
-    drop table if exists arena_seats;
-    create table arena_seats (label text primary key, price_cents int not null check (price_cents > 0),
-                              status seat_status not null, options jsonb)"""
-HEADER = "label;price;status;options"
+TITLE = "a file with every fault"
+
+HINTS = (
+    "What does executemany() do with the good rows when one is bad? And who knows what a status, "
+    "and what jsonb, is?",
+    "All fields go as text into a temporary table, with the numbers of their lines. There "
+    "PostgreSQL can be asked about each row, before any of them goes on into the table.",
+    'csv.reader([line], delimiter=";") for each line, with its number; COPY into text columns; a '
+    "`case` with pg_input_is_valid(status, 'seat_status') and (options, 'jsonb') for the reason; "
+    "insert … select distinct on (label) … on conflict do nothing returning label, and all lines "
+    "that are not among these come back.",
+)
+
+TRAPS = {
+    "nothing": "One bad row, and no row is stored: what is sent in one piece is stored in one "
+    "piece.",
+    "half": "The rows before the first bad one are stored, and the others are not. The next try "
+    "meets those.",
+    "aborted": "After the first error of a transaction, all its statements are refused: good rows "
+    "came back as bad ones, and what was stored before is gone.",
+    "hidden": "The good rows are there. Of a row whose label is taken, nobody is told: it was "
+    "skipped in silence.",
+    "accepted": "Bad rows are stored: a value that the file may not hold was taken as it is, or "
+    "bent until it fitted.",
+    "swallowed": "A quotation mark that is never closed has taken all that follows it into one "
+    "field.",
+    "lines": "The right rows, and the wrong numbers: whoever looks at these lines of the file "
+    "finds good rows.",
+    "Python": "Python took a value for good that PostgreSQL refuses, and all others were lost "
+    "with it.",
+    "row by row": "All is right, and the server was asked about each row. With 20,000 of them "
+    "that is minutes.",
+}
+
 # Far more than any way needs that does not ask for each row.
 TRIPS = 100
-# Of the check's own connection: code that is still running may hold a lock.
-PATIENCE = {"lock_timeout": "10s"}
-AISLE = {"aisle": True}
-UNCLOSED = '"A16;45,00;free;{}'  # to a reader of the whole file, all that follows is in this field
-BEHIND = "A15"
 
 
-@dataclass
-class Rows:
-    """A file that grows by a line at a time, and what should come of it."""
-
-    lines: list[str] = field(default_factory=lambda: [HEADER])
-    good: dict[str, tuple[int, str, Any]] = field(default_factory=dict)
-    bad: list[int] = field(default_factory=list)
-
-    def add(
-        self,
-        line: str,
-        label: str | None = None,
-        price: int = 4500,
-        status: str = "free",
-        options: Any = None,
-    ) -> None:
-        """A good row's `label` and what is to be stored; without it the row is bad."""
-        self.lines.append(line)
-        if label is None:
-            self.bad.append(len(self.lines))
-        else:
-            self.good[label] = (price, status, AISLE if options is None else options)
-
-    def file(self) -> bytes:
-        return ("\ufeff" + "\r\n".join(self.lines) + "\r\n").encode()
-
-
-def ordinary() -> Rows:
-    """The faults that a look at the file shows."""
-    rows = Rows()
-    aisle = '"{""aisle"": true}"'
-    rows.add(f"A1;45,00;free;{aisle}", "A1")
-    rows.add(f"A2; 45 ;held ;{aisle}", "A2", status="held")
-    rows.add(f" A3 ;62,5;sold;{aisle}", "A3", 6250, "sold")
-    rows.add(f"A4;;free;{aisle}")
-    rows.add(f"A5;45,00;reserved;{aisle}")
-    rows.add(f"A1;90,00;held;{aisle}")
-    rows.lines.append("")
-    rows.add('A6;45,00;free;"{""aisle"": }"')
-    rows.add(f'"Box ""Royal""; left";120,00;free;{aisle}', 'Box "Royal"; left', 12000)
-    rows.add("A7;45,00;free")
-    rows.add(f"A8;45,00;free;{aisle};wheelchair")
-    rows.add(f"A9;-45,00;free;{aisle}")
-    rows.add(f"A10;45,005;free;{aisle}")
-    rows.add(f"A11;0,00;free;{aisle}")
-    rows.add(f";45,00;free;{aisle}")
-    rows.add(f"A12;call us;free;{aisle}")
-    rows.add(
-        'A13;45,00;free;"{""note"": ""Zoë\'s, \\""left\\"" \\\\""}"',
-        "A13",
-        options={"note": 'Zoë\'s, "left" \\'},
-    )
-    rows.add(f"A4;70,00;free;{aisle}", "A4", 7000)
-    rows.add('A14;45,00;free;"[1, 2]"')
-    rows.add(UNCLOSED)
-    rows.add("A15;0,29;free;{}", BEHIND, 29, options={})
-    return rows
-
-
-def subtle() -> Rows:
-    """What Python takes for good, and PostgreSQL does not."""
-    rows = Rows()
-    rows.add("B1;45,00;free;{}", "B1", options={})
-    rows.add('B2;45,00;free;"{""depth"": NaN}"')
-    rows.add('B3;45,00;free;"{""note"": ""\\u0000""}"')
-    rows.add("B4;30000000,00;free;{}")
-    rows.add("B5;45,00;free;{}", "B5", options={})
-    return rows
-
-
-def large(count: int = 600) -> Rows:
-    rows = Rows()
-    for number in range(1, count + 1):
-        if number % 200:
-            rows.add(f"L{number};45,00;free;{{}}", f"L{number}", options={})
-        else:
-            rows.add(f"L{number};;free;{{}}")
-    return rows
-
-
-async def stored(look: Any) -> dict[str, tuple[int, str, Any]]:
-    return {
-        row["label"]: (
-            row["price_cents"],
-            row["status"],
-            json.loads(row["options"]) if row["options"] else None,
-        )
-        for row in await look.fetch(
-            "select label, price_cents, status::text, options::text from arena_seats"
-        )
-    }
-
-
-def lines_of(outcome: Outcome) -> list[int] | None:
-    """The line numbers of `(line, reason)`; None for what is no list of these."""
-    try:
-        found = [(line, reason) for line, reason in outcome.value]
-    except (TypeError, ValueError):
-        return None
-    if any(
-        type(line) is not int or not isinstance(reason, str) or not reason.strip()
-        for line, reason in found
-    ):
-        return None
-    return [line for line, _ in found]
-
-
-async def examine(exam: Examination) -> None:
+async def check(exam: Examination) -> None:
     with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
         look = await asyncpg.connect(stack.postgres.dsn(), server_settings=PATIENCE)
         conn = await asyncpg.connect(tap.dsn(), server_settings={"application_name": "import"})
@@ -148,7 +62,7 @@ async def examine(exam: Examination) -> None:
             await look.execute(TABLE)
             outcome = await exam.run(conn, rows.file(), limit=15)
             await settled(exam, conn)
-            found, reported = await stored(look), lines_of(outcome) if outcome.returned else None
+            found, reported = await stored(look), _lines_of(outcome) if outcome.returned else None
             right = [label for label, seat in rows.good.items() if found.get(label) == seat]
             exam.criterion(
                 f"{what}: good rows",
@@ -162,7 +76,8 @@ async def examine(exam: Examination) -> None:
                 not others,
                 "nothing"
                 if not others
-                else f"not in the file like this: {_some(label for label in found if label not in right)}",
+                else "not in the file like this: "
+                + some(label for label in found if label not in right),
             )
             exam.criterion(
                 f"{what}: bad rows come back with their lines",
@@ -173,7 +88,7 @@ async def examine(exam: Examination) -> None:
                 if not outcome.returned
                 else "no list of (line, reason)"
                 if reported is None
-                else _differing(set(rows.bad), set(reported))
+                else differing(set(rows.bad), set(reported))
                 if set(reported) != set(rows.bad)
                 else "not in the order of the file, or twice",
             )
@@ -206,7 +121,7 @@ async def examine(exam: Examination) -> None:
             exam.trap("hidden")
         if right and reported == rows.bad:
             again = await exam.run(conn, rows.file(), limit=15)
-            told = lines_of(again) if again.returned else None
+            told = _lines_of(again) if again.returned else None
             every = [number for number, line in enumerate(rows.lines, 1) if line and number > 1]
             exam.criterion(
                 "the same file again: each row is one that is there",
@@ -241,29 +156,6 @@ async def examine(exam: Examination) -> None:
             await _in_a_transaction(exam, conn, look)
 
 
-def _some(things: Iterable[object]) -> str:
-    first, *others = things
-    return f"{first}" + (f", and {len(others)} more" if others else "")
-
-
-def _differing(bad: set[int], reported: set[int]) -> str:
-    parts = [
-        f"{what}: line {_some(sorted(lines))}"
-        for what, lines in (("missing", bad - reported), ("good", reported - bad))
-        if lines
-    ]
-    return "; ".join(parts)
-
-
-async def settled(exam: Examination, conn: Any) -> None:
-    """What an open transaction holds would stop the check's own statements."""
-    if not conn.is_closed() and conn.is_in_transaction():
-        if (said := ("no transaction is left open", False, "one is")) not in exam.criteria:
-            exam.criterion(*said)
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
-            await conn.execute("rollback")
-
-
 async def _in_a_transaction(exam: Examination, conn: Any, look: Any) -> None:
     await look.execute(TABLE)
     transaction = conn.transaction()
@@ -289,3 +181,17 @@ async def _in_a_transaction(exam: Examination, conn: Any, look: Any) -> None:
         met,
         "nothing is left" if met else f"{inside} rows in it, {left} afterwards",
     )
+
+
+def _lines_of(outcome: Outcome) -> list[int] | None:
+    """The line numbers of `(line, reason)`; None for what is no list of these."""
+    try:
+        found = [(line, reason) for line, reason in outcome.value]
+    except (TypeError, ValueError):
+        return None
+    if any(
+        type(line) is not int or not isinstance(reason, str) or not reason.strip()
+        for line, reason in found
+    ):
+        return None
+    return [line for line, _ in found]

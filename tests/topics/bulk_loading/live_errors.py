@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 
@@ -11,45 +14,97 @@ from firedrill import servers
 from ..raising import raised_by
 
 SEAT = (5, "A1", 4500)
+COLUMNS = ["event_id", "label", "price_cents"]
 INSERT = "insert into seats (event_id, label, price_cents) values ($1, $2, $3)"
-UPSERT = """insert into seats (event_id, label, price_cents) select * from unnest($1::int[], $2::text[], $3::int[])
-            on conflict ({}) do update set price_cents = excluded.price_cents"""
+UPSERT = """
+    insert into seats (event_id, label, price_cents)
+    select * from unnest($1::int[], $2::text[], $3::int[])
+    on conflict ({}) do update set price_cents = excluded.price_cents"""
+TWICE = [[5, 5], ["A1", "A1"], [1, 2]]
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
+@contextlib.asynccontextmanager
+async def _connection(stack: servers.Stack) -> AsyncIterator[Any]:
     conn = await asyncpg.connect(stack.postgres.dsn())
-    columns = ["event_id", "label", "price_cents"]
+    try:
+        yield conn
+    finally:
+        await conn.close()
 
-    async def copy(*rows: object) -> None:
-        await conn.copy_records_to_table("seats", columns=columns, records=rows)
 
-    async def copy_file(source: object, **options: object) -> None:
-        await conn.copy_to_table("seats", columns=columns, source=source, format="csv", **options)
+async def _copy(stack: servers.Stack, row: object) -> BaseException:
+    async with _connection(stack) as conn:
+        return await raised_by(conn.copy_records_to_table("seats", columns=COLUMNS, records=[row]))
 
-    twice = [[5, 5], ["A1", "A1"], [1, 2]]
-    raised = {
-        "duplicate key": await raised_by(copy(SEAT)),
-        "check violation": await raised_by(copy((5, "Z1", -1))),
-        "null violation": await raised_by(copy_file(io.BytesIO(b"5,Z1,\n"))),
-        "row of executemany": await raised_by(
-            conn.executemany(INSERT, [(5, "Z1", 4500), (5, "Z2", "4500")])
-        ),
-        "element no sequence": await raised_by(conn.executemany(INSERT, [{"label": "Z1"}])),
-        "row twice": await raised_by(conn.execute(UPSERT.format("event_id, label"), *twice)),
-        "no such conflict": await raised_by(conn.execute(UPSERT.format("label"), *twice)),
-        "fields of a line": await raised_by(copy_file(io.BytesIO(b"5,Z1\n"))),
-        "header mismatch": await raised_by(
-            copy_file(io.BytesIO(b"label,event_id,price_cents\n"), header="match")
-        ),
-        "bare type error": await raised_by(copy((5, "Z1", "4500"))),
-        "short row": await raised_by(copy((5, "Z1"))),
-        "text for bytes": await raised_by(copy_file(io.StringIO("5,Z1,4500\n"))),
-        "bytes for a path": await raised_by(copy_file(b"5,Z1,4500\n")),
-    }
-    transaction = conn.transaction()
-    await transaction.start()
-    await raised_by(copy(SEAT))
-    raised["aborted transaction"] = await raised_by(conn.fetchval("select 1"))
-    await transaction.rollback()
-    await conn.close()
-    return raised
+
+async def _copy_file(stack: servers.Stack, source: object, **options: object) -> BaseException:
+    async with _connection(stack) as conn:
+        return await raised_by(
+            conn.copy_to_table("seats", columns=COLUMNS, source=source, format="csv", **options)
+        )
+
+
+async def duplicate_key(stack: servers.Stack) -> BaseException:
+    return await _copy(stack, SEAT)
+
+
+async def check_violation(stack: servers.Stack) -> BaseException:
+    return await _copy(stack, (5, "Z1", -1))
+
+
+async def null_violation(stack: servers.Stack) -> BaseException:
+    return await _copy_file(stack, io.BytesIO(b"5,Z1,\n"))
+
+
+async def row_of_executemany(stack: servers.Stack) -> BaseException:
+    async with _connection(stack) as conn:
+        return await raised_by(conn.executemany(INSERT, [(5, "Z1", 4500), (5, "Z2", "4500")]))
+
+
+async def element_no_sequence(stack: servers.Stack) -> BaseException:
+    async with _connection(stack) as conn:
+        return await raised_by(conn.executemany(INSERT, [{"label": "Z1"}]))
+
+
+async def aborted_transaction(stack: servers.Stack) -> BaseException:
+    async with _connection(stack) as conn:
+        transaction = conn.transaction()
+        await transaction.start()
+        await raised_by(conn.execute(INSERT, *SEAT))
+        error = await raised_by(conn.fetchval("select 1"))
+        await transaction.rollback()
+        return error
+
+
+async def row_twice(stack: servers.Stack) -> BaseException:
+    async with _connection(stack) as conn:
+        return await raised_by(conn.execute(UPSERT.format("event_id, label"), *TWICE))
+
+
+async def no_such_conflict(stack: servers.Stack) -> BaseException:
+    async with _connection(stack) as conn:
+        return await raised_by(conn.execute(UPSERT.format("label"), *TWICE))
+
+
+async def fields_of_a_line(stack: servers.Stack) -> BaseException:
+    return await _copy_file(stack, io.BytesIO(b"5,Z1\n"))
+
+
+async def header_mismatch(stack: servers.Stack) -> BaseException:
+    return await _copy_file(stack, io.BytesIO(b"label,event_id,price_cents\n"), header="match")
+
+
+async def bare_type_error(stack: servers.Stack) -> BaseException:
+    return await _copy(stack, (5, "Z1", "4500"))
+
+
+async def short_row(stack: servers.Stack) -> BaseException:
+    return await _copy(stack, (5, "Z1"))
+
+
+async def text_for_bytes(stack: servers.Stack) -> BaseException:
+    return await _copy_file(stack, io.StringIO("5,Z1,4500\n"))
+
+
+async def bytes_for_a_path(stack: servers.Stack) -> BaseException:
+    return await _copy_file(stack, b"5,Z1,4500\n")

@@ -175,10 +175,12 @@ async def staged(conn: Any, rows: Any, kind: str = "text") -> None:
     async with conn.transaction():
         await conn.execute(f"""
             drop table if exists pg_temp.s;
-            create temporary table s (label text, price_cents int, status {kind}, options text) on commit drop""")
+            create temporary table s (label text, price_cents int, status {kind}, options text)
+            on commit drop""")
         await conn.copy_records_to_table("s", records=rows)
         await conn.execute(
-            "insert into arena_seats select label, price_cents, status::seat_status, options::jsonb from s"
+            "insert into arena_seats "
+            "select label, price_cents, status::seat_status, options::jsonb from s"
         )
 
 
@@ -217,10 +219,12 @@ async def in_portions(conn: Any, seats: Any) -> None:
         await conn.copy_records_to_table("arena_seats", records=dicts(seats)[start : start + 100])
 
 
-PRICES = "select * from unnest($1::int[], $2::text[], $3::int[]) with ordinality as list (event_id, label, price_cents, line)"
+PRICES = """select * from unnest($1::int[], $2::text[], $3::int[]) with ordinality
+            as list (event_id, label, price_cents, line)"""
 UPSERT = """insert into seats (event_id, label, price_cents)
             select {distinct} event_id, label, price_cents from ({prices}) list {order}
-            on conflict (event_id, label) do update set price_cents = excluded.price_cents {where}"""
+            on conflict (event_id, label)
+            do update set price_cents = excluded.price_cents {where}"""
 CHANGED = "where seats.price_cents <> excluded.price_cents"
 DISTINCT = "distinct on (event_id, label)"
 
@@ -278,7 +282,8 @@ async def one_by_one(conn: Any, prices: Any) -> int:
             said = await conn.execute(
                 f"""
                 insert into seats (event_id, label, price_cents) values ($1, $2, $3)
-                on conflict (event_id, label) do update set price_cents = excluded.price_cents {CHANGED}""",
+                on conflict (event_id, label)
+                do update set price_cents = excluded.price_cents {CHANGED}""",
                 *row,
             )
             written += int(said.split()[-1])
@@ -292,7 +297,8 @@ async def a_table_that_stays(conn: Any, prices: Any) -> int:
         await conn.copy_records_to_table("list", records=last)
         said = await conn.execute(f"""
             insert into seats (event_id, label, price_cents) select * from list
-            on conflict (event_id, label) do update set price_cents = excluded.price_cents {CHANGED}""")
+            on conflict (event_id, label)
+            do update set price_cents = excluded.price_cents {CHANGED}""")
     return int(said.split()[-1])
 
 
@@ -309,13 +315,16 @@ async def checked_again_by_postgresql(
     rows = [(line, *row) for line, row in good]
     async with conn.transaction():
         await conn.execute(f"""{first}
-            create temporary table s (line int, label text, price text, status text, options text) on commit drop""")
+            create temporary table s (
+                line int, label text, price text, status text, options text) on commit drop""")
         await conn.copy_records_to_table(
             "s", records=[(line, label, str(cents), *rest) for line, label, cents, *rest in rows]
         )
         taken = await conn.fetch("""
-            insert into arena_seats select distinct on (label) label, price::int, status::seat_status, options::jsonb from s
-            where pg_input_is_valid(options, 'jsonb') and pg_input_is_valid(price, 'int') order by label, line
+            insert into arena_seats
+            select distinct on (label) label, price::int, status::seat_status, options::jsonb from s
+            where pg_input_is_valid(options, 'jsonb') and pg_input_is_valid(price, 'int')
+            order by label, line
             on conflict do nothing returning label""")
     left = {row["label"] for row in taken}
     for line, label, *_ in rows:
@@ -387,7 +396,8 @@ async def exits(conn: Any, file: bytes) -> Any:
 
 async def leaves_a_transaction_open(conn: Any, *given: Any) -> Any:
     await conn.execute(
-        "begin; update seats set status = 'held'; create table if not exists arena_seats (label text)"
+        "begin; update seats set status = 'held'; "
+        "create table if not exists arena_seats (label text)"
     )
     return []
 
@@ -453,7 +463,8 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, None, by_unnest),
 )
 
-# Codecs and functions that raise, give the wrong type, or end the connection: a report all the same.
+# Codecs and functions that raise, give the wrong type, or end the connection: a report all the
+# same.
 BROKEN: tuple[tuple[int, Callable[..., Any]], ...] = (
     (1, exits),
     (1, closes_the_connection),
