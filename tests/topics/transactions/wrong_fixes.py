@@ -146,7 +146,8 @@ async def pass_over_what_is_locked(pool: Any, seat: int, customer: int) -> Any:
 async def whatever_is_not_sold(pool: Any, seat: int, customer: int) -> Any:
     async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
         price = await conn.fetchval(
-            "update seats set status = 'sold' where id = $1 and status <> 'sold' returning price_cents",
+            "update seats set status = 'sold' where id = $1 and status <> 'sold' "
+            "returning price_cents",
             seat,
         )
         if price is None:

@@ -1,0 +1,8 @@
+"""Exercise 08: orders, seats and payments."""
+
+from ...checking.drill import Drill
+from . import confirmed_orders, last_seat, retry
+
+DRILL = Drill(
+    "orders, seats and payments that belong together", (confirmed_orders, last_seat, retry)
+)
