@@ -22,7 +22,8 @@ OF_A_SALE = (SeatTaken, *OF_A_ROW)
 async def take(conn: Any, seat: str, customer: Any) -> tuple[int, int]:
     price = await conn.fetchval(
         """
-        update seats set status = 'sold' where event_id = 5 and label = $1 and status = 'free' returning price_cents""",
+        update seats set status = 'sold'
+        where event_id = 5 and label = $1 and status = 'free' returning price_cents""",
         seat,
     )
     if price is None:
@@ -462,7 +463,8 @@ async def in_sql(pool: Any, vouchers: Sequence[Any]) -> Any:
             stored = await conn.fetch(
                 """
                 insert into vouchers (code, order_id, cents)
-                select code, order_id, cents from unnest($1::text[], $2::int[], $3::int[]) new (code, order_id, cents)
+                select code, order_id, cents
+                from unnest($1::text[], $2::int[], $3::int[]) new (code, order_id, cents)
                 where exists (select from orders where id = order_id)
                 on conflict do nothing returning code""",
                 *[list(part) for part in list(zip(*good, strict=True))[1:]],
