@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import worker
 from ..expect import describe
-from .outcome import Outcome
+from .outcome import Elsewhere, Outcome
 
 PREPARE = """
 import pickle
@@ -68,10 +68,6 @@ class Process:
         except Exception as failed:  # the process has ended, say
             return Outcome(error=Elsewhere(describe(failed)), limit=limit)
         return Outcome(value, Elsewhere(error) if error else None, hung, limit=limit)
-
-
-class Elsewhere(Exception):
-    """Stands for an error of the other process: its text is that error's class and text."""
 
 
 @contextlib.asynccontextmanager

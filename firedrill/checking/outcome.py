@@ -28,8 +28,14 @@ class Outcome:
         if self.hung:
             return f"still running after {self.limit:g} s, and stopped"
         if self.error:
-            return describe(self.error).splitlines()[0][:200]
+            told = isinstance(self.error, Elsewhere)
+            text = str(self.error) if told else describe(self.error)
+            return text.splitlines()[0][:200]
         return f"{shown(self.value)} came back"
+
+
+class Elsewhere(Exception):
+    """Stands for an error of another process: its text is that error's class and text."""
 
 
 def shown(value: object) -> str:
