@@ -2,56 +2,98 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
 import asyncpg
 
-from firedrill import servers, worker
+from firedrill import servers, views, worker
+from firedrill.servers.server import SUPERUSER
 
 from ..raising import connect, raised_by
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
-    dsn = stack.pgbouncer.dsn("transaction")
-    console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user="postgres"))
+class Clients(NamedTuple):
+    """Two processes with a connection `conn` each, and a client that can keep a backend."""
+
+    first: worker.Worker
+    second: worker.Worker
+    other: Any
+
+
+@contextlib.asynccontextmanager
+async def _no_statements_kept(stack: servers.Stack) -> AsyncIterator[Clients]:
+    """Processes of their own for each error: asyncpg counts its statements' names per process."""
+    settings = {row["key"]: row["value"] for row in await views.show(stack.pgbouncer, "config")}
+    console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user=SUPERUSER))
     await console.execute("set max_prepared_statements = 0")
-    first, second = [await worker.start(dsn=dsn) for _ in range(2)]
-    for process in (first, second):
-        await process("conn = await asyncpg.connect(dsn)")
-    other = await asyncpg.connect(dsn)
-    raised: dict[str, BaseException] = {}
-    await first("await conn.fetchval('select $1::int', 1)")
-    raised["statement already exists"] = await raised_by(second("await conn.fetchval('select 2')"))
-    await other.execute("begin")
-    raised["statement does not exist"] = await raised_by(
-        first("await conn.fetchval('select $1::int', 1)")
-    )
-    await second("await conn.fetchval('select 1')")  # __asyncpg_stmt_2__ on the second backend
-    await other.execute("rollback")
-    await first("await conn.fetchval('select $1::int + 1', 1)")  # the same name on the first
-    raised["arguments of another statement"] = await raised_by(
-        second("await conn.fetchval('select 1')")
-    )
-    await second(
-        "tuple(await conn.fetchrow('select 1, 2'))"
-    )  # __asyncpg_stmt_3__ on the first backend
-    await other.execute("begin")
-    await first("await conn.fetchval('select 3')")  # the same name on the second
-    await other.execute("rollback")
-    raised["columns of another statement"] = await raised_by(
-        first("await conn.fetchval('select 3')")
-    )
-    for process in (first, second):
-        await process.stop()
-    await console.execute("set max_prepared_statements = 200")
-    conn = await asyncpg.connect(dsn)
+    dsn = stack.pgbouncer.dsn("transaction")
+    processes = [await worker.start(dsn=dsn) for _ in range(2)]
+    try:
+        for process in processes:
+            await process("conn = await asyncpg.connect(dsn)")
+        other = await asyncpg.connect(dsn)
+        yield Clients(*processes, other)
+        await other.close()
+    finally:
+        for process in processes:
+            await process.stop()
+        kept = settings["max_prepared_statements"]
+        await console.execute(f"set max_prepared_statements = {kept}")
+        await console.execute("reconnect")  # backends without these names
+        await console.close()
+
+
+async def statement_already_exists(stack: servers.Stack) -> BaseException:
+    async with _no_statements_kept(stack) as (first, second, _):
+        await first("await conn.fetchval('select $1::int', 1)")
+        return await raised_by(second("await conn.fetchval('select 2')"))
+
+
+async def statement_does_not_exist(stack: servers.Stack) -> BaseException:
+    async with _no_statements_kept(stack) as (first, _, other):
+        await first("await conn.fetchval('select $1::int', 1)")
+        await other.execute("begin")
+        error = await raised_by(first("await conn.fetchval('select $1::int', 1)"))
+        await other.execute("rollback")
+        return error
+
+
+async def arguments_of_another_statement(stack: servers.Stack) -> BaseException:
+    async with _no_statements_kept(stack) as (first, second, other):
+        await other.execute("begin")
+        await second("await conn.fetchval('select 1')")  # __asyncpg_stmt_1__ on the second backend
+        await other.execute("rollback")  # the first backend is the one used last
+        await first("await conn.fetchval('select $1::int', 1)")  # the same name on it
+        return await raised_by(second("await conn.fetchval('select 1')"))
+
+
+async def columns_of_another_statement(stack: servers.Stack) -> BaseException:
+    async with _no_statements_kept(stack) as (first, second, other):
+        await second("tuple(await conn.fetchrow('select 1, 2'))")
+        await other.execute("begin")
+        await first("await conn.fetchval('select 3')")  # the same name on the second backend
+        await other.execute("rollback")
+        return await raised_by(first("await conn.fetchval('select 3')"))
+
+
+async def statement_did_not_exist(stack: servers.Stack) -> BaseException:
+    conn = await asyncpg.connect(stack.pgbouncer.dsn("transaction"))
     await conn.fetchval("select 1")
     await conn.execute("deallocate all")
-    raised["statement did not exist"] = await raised_by(conn.fetchval("select 1"))
-    raised["argument of SQLAlchemy's"] = await raised_by(_with_sqlalchemys_argument(dsn))
-    raised["statement_cache_mode"] = await raised_by(
-        connect(dsn, server_settings={"statement_cache_mode": "off"})
-    )
-    return raised
+    error = await raised_by(conn.fetchval("select 1"))
+    await conn.close()
+    return error
 
 
-async def _with_sqlalchemys_argument(dsn: str) -> object:
-    return await asyncpg.connect(dsn, prepared_statement_cache_size=0)
+async def argument_of_SQLAlchemy_s(stack: servers.Stack) -> BaseException:
+    async def with_sqlalchemys_argument() -> None:
+        await asyncpg.connect(stack.pgbouncer.dsn("transaction"), prepared_statement_cache_size=0)
+
+    return await raised_by(with_sqlalchemys_argument())
+
+
+async def statement_cache_mode(stack: servers.Stack) -> BaseException:
+    dsn = stack.pgbouncer.dsn("transaction")
+    return await raised_by(connect(dsn, server_settings={"statement_cache_mode": "off"}))
