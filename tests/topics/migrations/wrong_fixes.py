@@ -158,7 +158,8 @@ BOTH = """
         end if;
         return new;
     end $$;
-    create trigger both_amounts before insert or update on payments for each row execute function both_amounts()"""
+    create trigger both_amounts before insert or update on payments
+        for each row execute function both_amounts()"""
 END = """
     drop trigger if exists both_amounts on payments; drop function if exists both_amounts;
     alter table payments drop column amount_cents"""
@@ -172,7 +173,8 @@ async def rename_first(conn: Any, deploy: Deploy) -> None:
 async def drop_before_the_deployment(conn: Any, deploy: Deploy) -> None:
     await conn.execute(f"alter table payments add column paid_cents int; {BOTH}")
     await conn.execute(
-        "update payments set paid_cents = amount_cents; alter table payments alter column paid_cents set not null"
+        "update payments set paid_cents = amount_cents; "
+        "alter table payments alter column paid_cents set not null"
     )
     await conn.execute(END)
     await deploy()
@@ -226,7 +228,8 @@ async def whichever_is_missing(conn: Any, deploy: Deploy) -> None:
             new.amount_cents := coalesce(new.amount_cents, new.paid_cents);
             return new;
         end $$;
-        create trigger both_amounts before insert or update on payments for each row execute function both_amounts()""")
+        create trigger both_amounts before insert or update on payments
+        for each row execute function both_amounts()""")
     await conn.execute(f"update payments set paid_cents = amount_cents; {NOT_NULL}")
     await deploy()
     await conn.execute(END)

@@ -29,15 +29,15 @@ async def _no_statements_kept(stack: servers.Stack) -> AsyncIterator[Clients]:
     console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user=SUPERUSER))
     await console.execute("set max_prepared_statements = 0")
     dsn = stack.pgbouncer.dsn("transaction")
-    processes = [await worker.start(dsn=dsn) for _ in range(2)]
+    first, second = [await worker.start(dsn=dsn) for _ in range(2)]
     try:
-        for process in processes:
+        for process in (first, second):
             await process("conn = await asyncpg.connect(dsn)")
         other = await asyncpg.connect(dsn)
-        yield Clients(*processes, other)
+        yield Clients(first, second, other)
         await other.close()
     finally:
-        for process in processes:
+        for process in (first, second):
             await process.stop()
         kept = settings["max_prepared_statements"]
         await console.execute(f"set max_prepared_statements = {kept}")

@@ -1,0 +1,6 @@
+"""Exercise 12: migrations while the shop sells."""
+
+from ...checking.drill import Drill
+from . import new_column, new_index, renamed_column
+
+DRILL = Drill("migrations while the shop sells", (new_column, new_index, renamed_column))
