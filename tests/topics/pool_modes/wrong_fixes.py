@@ -211,7 +211,8 @@ async def while_another_has_the_backend(services: dict[str, Any], dsn: str) -> s
 LEFT_BEHIND = """
     select array[
         (select array_agg(name || '=' || setting order by name) from pg_settings)::text,
-        (select array_agg(objid) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())::text,
+        (select array_agg(objid) from pg_locks
+         where locktype = 'advisory' and pid = pg_backend_pid())::text,
         (select array_agg(relname order by relname) from pg_class
          where relpersistence = 't' and relnamespace = pg_my_temp_schema())::text,
         (select array_agg(name order by name) from pg_cursors where is_holdable)::text,

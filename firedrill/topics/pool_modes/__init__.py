@@ -1,0 +1,8 @@
+"""Exercise 11: what clients leave on each other's backends in transaction mode."""
+
+from ...checking.drill import Drill
+from . import poisoner, promoters_orders, settlement
+
+DRILL = Drill(
+    "services behind PgBouncer in transaction mode", (settlement, promoters_orders, poisoner)
+)
