@@ -1,4 +1,4 @@
-"""Exercise 13, task 2: pages of orders, while orders come and go."""
+"""Pages that lose no order: orders come and go while somebody reads them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,47 @@ from typing import Any
 import asyncpg
 
 from ... import servers, wire
-from ...servers.server import SUPERUSER
+from ...checking.connections import admin, usable
 from ...checking.examination import Examination
-from .searching import usable
 
+TITLE = "pages that lose no order"
+
+HINTS = (
+    "Which page is an order on when ten newer ones have come? And what does the browser have that "
+    "stays true?",
+    "The next page begins after the last order that was shown: after its placed_at and its id. The "
+    "order itself may be gone by then, so both have to be in the token, exactly.",
+    "where (placed_at, id) < ($1, $2) order by placed_at desc, id desc limit 11; the token from "
+    "isoformat() and id; fromisoformat() and int() for the way back.",
+)
+
+TRAPS = {
+    "moved": "Two orders came in, and the last ones of a page are on the next page again: a page's "
+    "number is no place.",
+    "anchor": "The last order of a page was cancelled, and the next page does not know where to "
+    "begin.",
+    "ties": "Of orders placed at the same moment, those are lost that did not fit on the page.",
+    "rounded": "The token has lost a part of the moment: orders within the same second are lost, "
+    "or shown again.",
+    "everything": "The pages are right, and all orders were sent for each of them.",
+}
 PAGES = 40  # there are 13; whoever reads this many reads in a circle
-# From old to new: 15 at the same moment, 25 within the same millisecond, and the shop's own, older than both.
+# From old to new: 15 at the same moment, 25 within the same millisecond, and the shop's own, older
+# than both.
 MOMENTS = """
     create index on orders (placed_at, id);
     insert into orders (customer_id, placed_at, total_cents, basket)
-    select 7, timestamptz '2026-12-01 10:00+01', 4900, '{"of": "a file"}' from generate_series(1, 15);
+    select 7, timestamptz '2026-12-01 10:00+01', 4900, '{"of": "a file"}'
+    from generate_series(1, 15);
     insert into orders (customer_id, placed_at, total_cents, basket)
-    select 7, timestamptz '2026-12-02 10:00:00.0001+01' + n * interval '1 microsecond', 4900, '{"of": "a rush"}'
+    select 7, timestamptz '2026-12-02 10:00:00.0001+01' + n * interval '1 microsecond', 4900,
+        '{"of": "a rush"}'
     from generate_series(1, 25) n;
     update orders set placed_at = placed_at + interval '400 days' where id in (1, 2, 3)"""
 NEW = """
     insert into orders (customer_id, placed_at, total_cents, basket)
-    values (7, '2028-01-01', 4900, '{"of": "meanwhile"}'), (7, '2028-01-02', 4900, '{"of": "meanwhile"}')"""
+    values (7, '2028-01-01', 4900, '{"of": "meanwhile"}'),
+        (7, '2028-01-02', 4900, '{"of": "meanwhile"}')"""
 NO_TOKENS = (
     "nonsense",
     "2026-12-01",
@@ -33,18 +57,10 @@ NO_TOKENS = (
     "2026-12-01T00:00:00+00:00|99999999999999999999",
 )
 
-TRAPS = {
-    "moved": "Two orders came in, and the last ones of a page are on the next page again: a page's number is no place.",
-    "anchor": "The last order of a page was cancelled, and the next page does not know where to begin.",
-    "ties": "Of orders placed at the same moment, those are lost that did not fit on the page.",
-    "rounded": "The token has lost a part of the moment: orders within the same second are lost, or shown again.",
-    "everything": "The pages are right, and all orders were sent for each of them.",
-}
 
-
-async def examine(exam: Examination) -> None:
+async def check(exam: Examination) -> None:
     with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
-        look = await asyncpg.connect(stack.postgres.dsn("encore", user=SUPERUSER))
+        look = await admin(stack, "encore")
         await look.execute(MOMENTS)
         right = [
             row["id"]
@@ -143,7 +159,7 @@ async def _read(
             page, token = outcome.value
             page = list(page)
         except (TypeError, ValueError):
-            return shown, f"page {count}: {str(outcome.value)[:60]} came back", count
+            return shown, f"page {count}: {outcome}", count
         if len(page) > 10 or not (token is None or isinstance(token, str)):
             return (
                 shown,

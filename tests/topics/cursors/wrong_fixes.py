@@ -195,7 +195,8 @@ async def after(
     moment, _, number = (token or "9999-01-01T00:00:00+00:00|0").partition("|")
     try:
         rows = await conn.fetch(
-            f"select id, placed_at from orders where (placed_at, id) < ($1, $2) {NEWEST_FIRST} {limit}",
+            "select id, placed_at from orders where (placed_at, id) < ($1, $2) "
+            f"{NEWEST_FIRST} {limit}",
             datetime.fromisoformat(moment),
             int(number),
         )

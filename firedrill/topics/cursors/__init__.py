@@ -1,0 +1,6 @@
+"""Exercise 13: all orders while the shop sells; pages; a generator that is left early."""
+
+from ...checking.drill import Drill
+from . import export, first_wanted, pages
+
+DRILL = Drill("an export, pages, and the first that is wanted", (export, pages, first_wanted))
