@@ -63,6 +63,14 @@ class Running:
         """Cancel it as a web framework does when the client has gone."""
         self._task.cancel()
 
+    async def end(self, patience: float = 2.0) -> bool:
+        """Cancel it. Whether that has ended it within `patience`; if not, it is cancelled again."""
+        self._task.cancel()
+        await asyncio.wait({self._task}, timeout=patience)
+        obeyed = self._task.done()
+        await stop({self._task})
+        return obeyed
+
     def __await__(self) -> Generator[Any, None, Outcome]:
         return self._outcome().__await__()
 

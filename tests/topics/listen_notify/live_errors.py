@@ -3,64 +3,96 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from firedrill import servers
+from firedrill.checking.connections import admin
 
 from ..raising import raised_by
 
 NOTIFY = "select pg_notify($1, $2)"
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
-    admin = await asyncpg.connect(stack.postgres.dsn(user="postgres"))
-    await admin.execute("alter system set max_notify_queue_pages = 64")
-    stack.postgres.restart()
-    dsn = stack.postgres.dsn()
-    conn, shop = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
-    raised: dict[str, BaseException] = {
-        "pool has no add_listener": await raised_by(_of_the_pool(dsn)),
-        "payload too long": await raised_by(shop.execute(NOTIFY, "sold", "é" * 4000)),
-        "channel name": await raised_by(shop.execute(NOTIFY, "c" * 64, "")),
-        "expected a callable": await raised_by(conn.add_listener("sold", None)),
-        "cannot switch to state": await raised_by(_too_few(dsn, shop)),
-    }
+@asynccontextmanager
+async def connected(stack: servers.Stack) -> AsyncIterator[Any]:
+    conn = await asyncpg.connect(stack.postgres.dsn())
     try:
-        _two(conn, 1, "sold", "A1")  # type: ignore[call-arg,arg-type]
-    except TypeError as error:
-        raised["callback arguments"] = error
-    await conn.add_listener("sold", lambda *_: None)
-    await conn.execute("begin; select 1")
-    raised["notify queue"] = await raised_by(_fill(shop))
-    await conn.close()
-    await shop.close()
-    return raised
+        yield conn
+    finally:
+        await conn.close()
 
 
-async def _of_the_pool(dsn: str) -> None:
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
-        await pool.add_listener("sold", print)
+async def pool_has_no_add_listener(stack: servers.Stack) -> BaseException:
+    async with asyncpg.create_pool(stack.postgres.dsn(), min_size=1, max_size=1) as pool:
+
+        async def listen() -> None:
+            await pool.add_listener("sold", print)
+
+        return await raised_by(listen())
 
 
-def _two(channel: str, payload: str) -> None:
-    pass
+async def payload_too_long(stack: servers.Stack) -> BaseException:
+    async with connected(stack) as shop:
+        return await raised_by(shop.execute(NOTIFY, "sold", "é" * 4000))
 
 
-async def _too_few(dsn: str, shop: Any) -> None:
+async def channel_name(stack: servers.Stack) -> BaseException:
+    async with connected(stack) as shop:
+        return await raised_by(shop.execute(NOTIFY, "c" * 64, ""))
+
+
+async def expected_a_callable(stack: servers.Stack) -> BaseException:
+    async with connected(stack) as conn:
+        return await raised_by(conn.add_listener("sold", None))
+
+
+async def callback_arguments(stack: servers.Stack) -> BaseException:
+    def two(channel: str, payload: str) -> None:
+        pass
+
+    async def call() -> None:
+        two(None, 1, "sold", "A1")  # type: ignore[call-arg,arg-type]
+
+    return await raised_by(call())
+
+
+async def cannot_switch_to_state(stack: servers.Stack) -> BaseException:
     async def two(channel: str, payload: str) -> None:
         pass
 
     heard = asyncio.Event()
-    conn = await asyncpg.connect(dsn)
-    await conn.add_listener("few", two)
-    await conn.add_listener("sold", lambda *_: heard.set())
-    await shop.execute("select pg_notify('few', ''), pg_notify('sold', '')")
-    await asyncio.wait_for(heard.wait(), 10)
-    await conn.execute("select 1")
+    conn = await asyncpg.connect(stack.postgres.dsn())
+    async with connected(stack) as shop:
+        await conn.add_listener("few", two)
+        await conn.add_listener("sold", lambda *_: heard.set())
+        await shop.execute("select pg_notify('few', ''), pg_notify('sold', '')")
+        await asyncio.wait_for(heard.wait(), 10)
+        error = await raised_by(conn.execute("select 1"))
+    conn.terminate()
+    return error
 
 
-async def _fill(shop: Any) -> None:
-    for number in range(1000):
-        await shop.execute(NOTIFY, "sold", f"{number:07900}")
+async def notify_queue(stack: servers.Stack) -> BaseException:
+    await _set(stack, "alter system set max_notify_queue_pages = 64")
+    async with connected(stack) as shop, connected(stack) as conn:
+        await conn.add_listener("sold", lambda *_: None)
+        await conn.execute("begin; select 1")
+
+        async def fill() -> None:
+            for number in range(1000):
+                await shop.execute(NOTIFY, "sold", f"{number:07900}")
+
+        error = await raised_by(fill())
+    await _set(stack, "alter system reset max_notify_queue_pages")
+    return error
+
+
+async def _set(stack: servers.Stack, statement: str) -> None:
+    look = await admin(stack)
+    await look.execute(statement)
+    await look.close()
+    stack.postgres.restart()
