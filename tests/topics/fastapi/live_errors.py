@@ -1,10 +1,11 @@
-"""The errors of lesson 15: a lifespan that did not run, answers that were sent too early, clients that have gone."""
+"""The errors of lesson 15: a lifespan that did not run, answers sent too early, clients gone."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -14,56 +15,81 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from firedrill import servers
+from firedrill.checking.connections import admin
 
 from ..raising import raised_by
 
 
-class Row(BaseModel):
-    id: int
+async def state_has_no_pool(stack: servers.Stack) -> BaseException:
+    return await raised_by(_get(_app(stack), "/pool"))
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
-    admin = await asyncpg.connect(stack.postgres.dsn(user="postgres"))
-    await admin.execute(
-        "alter table payments alter constraint payments_order_id_fkey deferrable initially deferred"
-    )
-    await admin.close()
-    app, guarded = _app(stack.postgres.dsn()), _app(stack.postgres.dsn())
+async def no_current_event_loop(stack: servers.Stack) -> BaseException:
+    with ThreadPoolExecutor(1) as threads:
+        loop = asyncio.get_running_loop()
+        return await raised_by(loop.run_in_executor(threads, asyncpg.create_pool, ""))
 
-    @guarded.exception_handler(asyncpg.ForeignKeyViolationError)
+
+async def response_already_started(stack: servers.Stack) -> BaseException:
+    app = _app(stack)
+
+    @app.exception_handler(asyncpg.ForeignKeyViolationError)
     async def handled(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({}, 404)
 
+    async with _checked_at_commit(stack):
+        return await raised_by(_get(app, "/commit"))
+
+
+async def foreign_key(stack: servers.Stack) -> BaseException:
+    async with _checked_at_commit(stack):
+        return await raised_by(_get(_app(stack), "/commit"))
+
+
+async def incomplete_chunked_read(stack: servers.Stack) -> BaseException:
     async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
         await writer.drain()
         writer.close()
 
+    return await raised_by(_from(broken))
+
+
+async def httpx_read_timeout(stack: servers.Stack) -> BaseException:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
-    loop = asyncio.get_running_loop()
-    return {
-        "state has no pool": await raised_by(_get(app, "/pool")),
-        "no current event loop": await raised_by(
-            loop.run_in_executor(ThreadPoolExecutor(1), asyncpg.create_pool, "")
-        ),
-        "response already started": await raised_by(_get(guarded, "/commit")),
-        "foreign key": await raised_by(_get(app, "/commit")),
-        "incomplete chunked read": await raised_by(_from(broken)),
-        "httpx read timeout": await raised_by(_from(silent)),
-        "dependency scope": await raised_by(_mixed()),
-        "response validation": await raised_by(_get(app, "/row")),
-    }
+    return await raised_by(_from(silent))
 
 
-def _app(dsn: str) -> FastAPI:
+async def dependency_scope(stack: servers.Stack) -> BaseException:
+    async def connection() -> AsyncIterator[int]:
+        yield 1
+
+    async def transaction(conn: Any = Depends(connection, scope="function")) -> AsyncIterator[Any]:  # noqa: B008
+        yield conn
+
+    async def mixed() -> None:
+        FastAPI().get("/")(lambda conn=Depends(transaction): conn)  # noqa: B008
+
+    return await raised_by(mixed())
+
+
+async def response_validation(stack: servers.Stack) -> BaseException:
+    return await raised_by(_get(_app(stack), "/row"))
+
+
+class Row(BaseModel):
+    id: int
+
+
+def _app(stack: servers.Stack) -> FastAPI:
     app = FastAPI()
 
     async def transaction() -> AsyncIterator[Any]:
-        conn = await asyncpg.connect(dsn)
+        conn = await asyncpg.connect(stack.postgres.dsn())
         try:
             async with conn.transaction():
                 yield conn
@@ -87,14 +113,17 @@ def _app(dsn: str) -> FastAPI:
     return app
 
 
-async def _mixed() -> None:
-    async def connection() -> AsyncIterator[int]:
-        yield 1
-
-    async def transaction(conn: Any = Depends(connection, scope="function")) -> AsyncIterator[Any]:  # noqa: B008
-        yield conn
-
-    FastAPI().get("/")(lambda conn=Depends(transaction): conn)  # noqa: B008
+@asynccontextmanager
+async def _checked_at_commit(stack: servers.Stack) -> AsyncIterator[None]:
+    """A payment without an order is refused by COMMIT, not by its INSERT."""
+    look = await admin(stack)
+    change = "alter table payments alter constraint payments_order_id_fkey"
+    await look.execute(f"{change} deferrable initially deferred")
+    try:
+        yield
+    finally:
+        await look.execute(f"{change} not deferrable")
+        await look.close()
 
 
 async def _get(app: FastAPI, path: str) -> None:

@@ -1,19 +1,19 @@
-"""Wrong fixes for exercise 15, and other right ones: the solution's files, or the starters, with a few lines changed."""
+"""Wrong fixes for exercise 15, and other right ones: solutions or starters with a few changes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from firedrill import notebooks
+from firedrill import course
+from firedrill.checking import exercise_files
 
-from . import written
+from ..code import written
 
 
 def _solution(task: int, *changes: tuple[str, str]) -> Path:
-    cells = json.loads(
-        (notebooks.REPOSITORY / "solutions/15_fastapi.ipynb").read_text(encoding="utf-8")
-    )["cells"]
+    solution = course.REPOSITORY / "solutions/15_fastapi.ipynb"
+    cells = json.loads(solution.read_text(encoding="utf-8"))["cells"]
     (source,) = (
         "".join(cell["source"])
         for cell in cells
@@ -23,7 +23,7 @@ def _solution(task: int, *changes: tuple[str, str]) -> Path:
 
 
 def _starter(task: int, *changes: tuple[str, str]) -> Path:
-    return _changed(notebooks.starter("15_fastapi", task), changes)
+    return _changed(exercise_files.starter("15_fastapi", task), changes)
 
 
 def _changed(source: str, changes: tuple[tuple[str, str], ...]) -> Path:
@@ -231,7 +231,8 @@ TRAPS = {
         ("        reply = await", "        try:\n            reply = await"),
         (
             "params=charge)\n",
-            "params=charge)\n        except httpx.HTTPError:\n            raise HTTPException(502) from None\n",
+            "params=charge)\n        except httpx.HTTPError:\n"
+            "            raise HTTPException(502) from None\n",
         ),
     ),
     (2, "larger pool"): _solution(2, ('int(os.environ["POOL_SIZE"])', "20")),
@@ -249,7 +250,8 @@ TRAPS = {
     (3, "restarts all"): _solution(3, ('return "live"', "return await ready()")),
 }
 A_CONNECTION_EACH = (
-    "    async with request.app.state.pool.acquire() as conn, conn.transaction():\n        yield conn\n",
+    "    async with request.app.state.pool.acquire() as conn, conn.transaction():\n"
+    "        yield conn\n",
     """
     conn = await asyncpg.connect(os.environ["DSN"])
     async with conn.transaction():
@@ -264,8 +266,11 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
         1,
         "",
         written(
-            "async def app(scope, receive, send):\n    while True:\n        message = await receive()\n"
-            "        await send({'type': message['type'] + '.complete'})\n        if 'http' in scope['type']:\n"
+            "async def app(scope, receive, send):\n"
+            "    while True:\n"
+            "        message = await receive()\n"
+            "        await send({'type': message['type'] + '.complete'})\n"
+            "        if 'http' in scope['type']:\n"
             "            raise ValueError('rubbish')\n"
         ),
     ),
@@ -294,9 +299,8 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
             ORDERS_FIRST,
             (
                 "        await conn.execute(ORDER, customer, price, seat)",
-                (
-                    '        await conn.execute("update orders set total_cents = $2 where id = $1", number, price)'
-                ),
+                '        await conn.execute("update orders set total_cents = $2 where id = $1",\n'
+                "                           number, price)",
             ),
         ),
     ),

@@ -1,0 +1,9 @@
+"""Exercise 15: an order service: what its 200 means, whom it charges, for whom it works."""
+
+from ...checking.drill import Drill
+from . import closed_browsers, one_charge, stored_orders
+
+DRILL = Drill(
+    "200 means stored, one seat one charge, closed browsers and a full pool",
+    (stored_orders, one_charge, closed_browsers),
+)
