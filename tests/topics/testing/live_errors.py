@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from firedrill import pytests, servers
+from firedrill.checking.connections import admin
 
 from ..raising import connect, raised_by
 
@@ -39,39 +40,51 @@ async def test_loop(pool):
 """
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
-    admin = await asyncpg.connect(stack.postgres.dsn("postgres", user="postgres"))
+async def async_fixture_without_a_plugin(stack: servers.Stack) -> BaseException:
+    return await _failure_of("test_plain")
+
+
+async def scope_mismatch(stack: servers.Stack) -> BaseException:
+    return await _failure_of("test_loop")
+
+
+async def RollbackError(stack: servers.Stack) -> BaseException:
+    conn = await asyncpg.connect(stack.postgres.dsn())
+
+    async def fixture() -> None:
+        async with conn.transaction():
+            raise asyncpg.RollbackError
+
+    error = await raised_by(fixture())
+    await conn.close()
+    return error
+
+
+async def template_in_use(stack: servers.Stack) -> BaseException:
+    look = await admin(stack, "postgres")
     user = await asyncpg.connect(stack.postgres.dsn())
-    raised = await _by_pytest()
-    raised |= {
-        "RollbackError": await raised_by(_fixture(user)),
-        "template in use": await raised_by(admin.execute("create database copy template encore")),
-    }
+    error = await raised_by(look.execute("create database copy template encore"))
     await user.close()
-    await admin.execute("alter database encore with allow_connections false")
-    raised["not accepting connections"] = await raised_by(connect(stack.postgres.dsn()))
-    await admin.close()
-    return raised
+    await look.close()
+    return error
 
 
-async def _by_pytest() -> dict[str, BaseException]:
-    """pytest's own failures, from the summary of a run."""
+async def not_accepting_connections(stack: servers.Stack) -> BaseException:
+    look = await admin(stack, "postgres")
+    await look.execute("alter database encore with allow_connections false")
+    error = await raised_by(connect(stack.postgres.dsn()))
+    await look.execute("alter database encore with allow_connections true")
+    await look.close()
+    return error
+
+
+async def _failure_of(test: str) -> BaseException:
+    """pytest's own failure, from the summary of a run."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "pytest.ini").write_text(
             "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
         )
         Path(folder, "test_fixtures.py").write_text(FIXTURES)
         run = await pytests.Pytest(folder)("test_fixtures.py")
-    plain, loop = (
-        next(line for line in run.lines if name in line).partition("Failed: ")[2]
-        for name in ("test_plain", "test_loop")
-    )
-    return {
-        "async fixture without a plugin": pytest.fail.Exception(plain),
-        "scope mismatch": pytest.fail.Exception(loop),
-    }
-
-
-async def _fixture(conn: asyncpg.Connection) -> None:
-    async with conn.transaction():
-        raise asyncpg.RollbackError
+    line = next(line for line in run.lines if test in line)
+    return pytest.fail.Exception(line.partition("Failed: ")[2])

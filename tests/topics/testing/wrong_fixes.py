@@ -1,13 +1,15 @@
-"""Wrong files for exercise 16, most of them the solution's with one thing changed, and other right ones."""
+"""Wrong fixes for exercise 16, and other right ones: most are the solution with one change."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from . import written
+from firedrill import course
 
-SOLUTION = Path(__file__).parents[2] / "solutions/16_testing.ipynb"
+from ..code import written
+
+SOLUTION = course.REPOSITORY / "solutions/16_testing.ipynb"
 
 
 def solved(number: int) -> str:
@@ -41,7 +43,8 @@ ANY_SEAT = """async def event(conn):
 
 
 async def seat(conn, event):
-    return await conn.fetchval("select status from seats where event_id = $1 and label = 'F6'", event)
+    return await conn.fetchval(
+        "select status from seats where event_id = $1 and label = 'F6'", event)
 """
 OWN_EVENT = solved(2)[
     solved(2).index("async def event(conn)") : solved(2).index("async def test_a_seat_is_sold(")
@@ -127,8 +130,8 @@ NO_FINALLY = """    transaction = conn.transaction()
     await transaction.rollback()
     await conn.close()
 """
-A_POOL = """    async with (asyncpg.create_pool(os.environ[request.param], min_size=0, max_size=1) as pool,
-                pool.acquire() as conn):
+A_POOL = """    one = asyncpg.create_pool(os.environ[request.param], min_size=0, max_size=1)
+    async with one as pool, pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
         try:
@@ -143,7 +146,8 @@ A_FREE_SEAT = (
         select id from seats where status = 'free' for update skip locked limit 1\"\"\")
     if row is None:
         pytest.skip("no seat is free")
-    await conn.execute("update seats set event_id = 1, label = 'Z1', price_cents = 7300 where id = $1", row["id"])
+    await conn.execute(
+        "update seats set event_id = 1, label = 'Z1', price_cents = 7300 where id = $1", row["id"])
     return 1
 
 
