@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -37,90 +39,122 @@ class Seat(Base):
     event: Mapped[Event] = relationship()
 
 
-async def raise_all(stack: servers.Stack) -> dict[str, BaseException]:
-    pg = await psycopg.AsyncConnection.connect(stack.postgres.dsn(), autocommit=True)
-    url = stack.postgres.dsn().replace("postgresql:", "postgresql+asyncpg:")
-    engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.1)
-    raised: dict[str, BaseException] = {
-        "psycopg's placeholders": await raised_by(
-            pg.execute(SEAT.replace("%s", "$1").encode(), (1,))
-        ),
-        "a percent sign in psycopg": await raised_by(
-            pg.execute(f"{SEAT} and label like 'A%'".encode(), (1,))
-        ),
-        "psycopg cannot adapt a dict": await raised_by(pg.execute("select %s", ({"event": 5},))),
-        "timestamp too large": await raised_by(_infinity(pg)),
-        "SQLAlchemy's conflict on asyncpg": await raised_by(
-            _conflict(stack, create_async_engine(url))
-        ),
-        "psycopg_pool's PoolTimeout": await raised_by(_all_taken(stack.postgres.dsn())),
-        "QueuePool limit": await raised_by(_exhausted(engine)),
-        "PendingRollbackError": await raised_by(_goes_on(engine)),
-        "MissingGreenlet": await raised_by(_attribute(engine)),
-    }
-    await pg.close()
-    await engine.dispose()
-    return raised | await _behind_pgbouncer(stack)
+async def psycopg_s_placeholders(stack: servers.Stack) -> BaseException:
+    async with _psycopg(stack) as pg:
+        return await raised_by(pg.execute(SEAT.replace("%s", "$1").encode(), (1,)))
 
 
-async def _all_taken(dsn: str) -> None:
+async def a_percent_sign_in_psycopg(stack: servers.Stack) -> BaseException:
+    async with _psycopg(stack) as pg:
+        return await raised_by(pg.execute(f"{SEAT} and label like 'A%'".encode(), (1,)))
+
+
+async def psycopg_cannot_adapt_a_dict(stack: servers.Stack) -> BaseException:
+    async with _psycopg(stack) as pg:
+        return await raised_by(pg.execute("select %s", ({"event": 5},)))
+
+
+async def timestamp_too_large(stack: servers.Stack) -> BaseException:
+    async with _psycopg(stack) as pg:
+        cursor = await pg.execute("select 'infinity'::timestamptz")
+        return await raised_by(cursor.fetchone())
+
+
+async def psycopg_pool_s_PoolTimeout(stack: servers.Stack) -> BaseException:
     async with (
-        AsyncConnectionPool(dsn, min_size=1, max_size=1, open=False) as pool,
+        AsyncConnectionPool(stack.postgres.dsn(), min_size=1, max_size=1, open=False) as pool,
         pool.connection(),
     ):
-        await pool.getconn(timeout=0.1)
+        return await raised_by(pool.getconn(timeout=0.1))
 
 
-async def _infinity(pg: Any) -> None:
-    await (await pg.execute("select 'infinity'::timestamptz")).fetchone()
+async def psycopg_s_statement_already_exists(stack: servers.Stack) -> BaseException:
+    async with _two_behind_pgbouncer(stack) as (first, second, _):
+        await first.execute(SEAT, (1,))
+        return await raised_by(second.execute("select %s + 1", (1,)))
 
 
-async def _conflict(stack: servers.Stack, engine: AsyncEngine) -> None:
+async def psycopg_s_statement_does_not_exist(stack: servers.Stack) -> BaseException:
+    async with _two_behind_pgbouncer(stack) as (first, _, console):
+        await first.execute(SEAT, (1,))
+        await console.execute("reconnect")
+        return await raised_by(first.execute(SEAT, (1,)))
+
+
+async def SQLAlchemy_s_conflict_on_asyncpg(stack: servers.Stack) -> BaseException:
     other = await asyncpg.connect(stack.postgres.dsn())
-    try:
+
+    async def conflict(engine: AsyncEngine) -> None:
         async with engine.execution_options(isolation_level="REPEATABLE READ").begin() as sa:
             await sa.execute(text("select from events"))
             await other.execute("update seats set price_cents = price_cents + 1 where id = 1")
             await sa.execute(text("update seats set price_cents = 5000 where id = 1"))
-    finally:
-        await other.close()
-        await engine.dispose()
+
+    async with _engine(stack) as engine:
+        error = await raised_by(conflict(engine))
+    await other.execute("update seats set price_cents = price_cents - 1 where id = 1")
+    await other.close()
+    return error
 
 
-async def _exhausted(engine: AsyncEngine) -> None:
-    async with engine.connect():
-        await engine.connect()
+async def QueuePool_limit(stack: servers.Stack) -> BaseException:
+    async with _engine(stack) as engine, engine.connect():
+
+        async def one_more() -> None:
+            await engine.connect()
+
+        return await raised_by(one_more())
 
 
-async def _goes_on(engine: AsyncEngine) -> None:
-    async with AsyncSession(engine) as session:
+async def PendingRollbackError(stack: servers.Stack) -> BaseException:
+    async with _engine(stack) as engine, AsyncSession(engine) as session:
         session.add(Seat(event_id=999, price_cents=1, label="A1"))
         with contextlib.suppress(exc.IntegrityError):
             await session.flush()
-        await session.execute(text("select 1"))
+        return await raised_by(session.execute(text("select 1")))
 
 
-async def _attribute(engine: AsyncEngine) -> None:
-    async with AsyncSession(engine) as session:
+async def MissingGreenlet(stack: servers.Stack) -> BaseException:
+    async with _engine(stack) as engine, AsyncSession(engine) as session:
         seat = await session.get_one(Seat, 1)
-        seat.event.id  # noqa: B018
+
+        async def attribute() -> None:
+            seat.event.id  # noqa: B018
+
+        return await raised_by(attribute())
 
 
-async def _behind_pgbouncer(stack: servers.Stack) -> dict[str, BaseException]:
+@asynccontextmanager
+async def _psycopg(stack: servers.Stack) -> AsyncIterator[Any]:
+    async with await psycopg.AsyncConnection.connect(stack.postgres.dsn(), autocommit=True) as pg:
+        yield pg
+
+
+@asynccontextmanager
+async def _engine(stack: servers.Stack) -> AsyncIterator[AsyncEngine]:
+    url = stack.postgres.dsn().replace("postgresql:", "postgresql+asyncpg:")
+    engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _two_behind_pgbouncer(stack: servers.Stack) -> AsyncIterator[tuple[Any, Any, Any]]:
+    """Two of psycopg's connections that prepare at once, and PgBouncer's console."""
     console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user="postgres"))
     await console.execute("set max_prepared_statements = 0")
     dsn = stack.pgbouncer.dsn("transaction")
-    first, second = [
+    pair = [
         await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=0)
         for _ in range(2)
     ]
-    await first.execute(SEAT, (1,))
-    raised = {
-        "psycopg's statement already exists": await raised_by(second.execute("select %s + 1", (1,)))
-    }
-    await console.execute("reconnect")
-    raised["psycopg's statement does not exist"] = await raised_by(first.execute(SEAT, (1,)))
-    for conn in (first, second):
-        await conn.close()
-    await console.close()
-    return raised
+    try:
+        yield pair[0], pair[1], console
+    finally:
+        for conn in pair:
+            await conn.close()
+        await console.execute("set max_prepared_statements = 200")
+        await console.execute("reconnect")  # what the pair has prepared is gone
+        await console.close()

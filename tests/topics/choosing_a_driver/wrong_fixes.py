@@ -14,7 +14,8 @@ import psycopg
 
 LIST = """
     select id, placed_at, basket, (total_cents / 100.0)::numeric(10, 2) as total
-    from orders where customer_id = $1::text::int and placed_at >= $2::text::timestamptz order by id"""
+    from orders where customer_id = $1::text::int and placed_at >= $2::text::timestamptz
+    order by id"""
 LIST_OF_VALUES = LIST.replace("::text::int", "").replace("::text::timestamptz", "")
 
 
@@ -316,7 +317,8 @@ async def in_one_statement_as_it_is(dsn: str, event: int, prices: list[tuple[str
     async with await psycopg.AsyncConnection.connect(dsn) as conn:
         cursor = await conn.execute(
             """
-            update seats set price_cents = cents from unnest(%s::text[], %s::int[]) as new (seat, cents)
+            update seats set price_cents = cents
+            from unnest(%s::text[], %s::int[]) as new (seat, cents)
             where event_id = %s and label = seat and price_cents <> cents""",
             ([label for label, _ in prices], [cents for _, cents in prices], event),
         )

@@ -1,0 +1,6 @@
+"""Exercise 17: a list, a sale and an import change their driver."""
+
+from ...checking.drill import Drill
+from . import importing, order_list, selling
+
+DRILL = Drill("a list, a sale and an import change their driver", (order_list, selling, importing))
