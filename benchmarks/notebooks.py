@@ -12,7 +12,7 @@ import tempfile
 import time
 from statistics import median
 
-from firedrill.notebooks import ENVIRONMENT
+from firedrill.authoring.notebooks import ENVIRONMENT
 
 from .ending import run
 from .row import REPOSITORY, Row, in_seconds, not_measured

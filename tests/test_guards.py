@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from firedrill import notebooks
+from firedrill.authoring import notebooks
+from firedrill.checking.exercise_files import METADATA
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,7 +85,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         path.parent.mkdir(exist_ok=True)
         notebook = {
             "cells": cells,
-            "metadata": notebooks.METADATA,
+            "metadata": METADATA,
             "nbformat": 4,
             "nbformat_minor": 5,
         }

@@ -12,9 +12,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from firedrill import notebooks
+from firedrill.authoring import notebooks
+from firedrill.checking import exercise_files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = sorted(
     path
     for folder in ("notebooks", "solutions", "exercises")
@@ -63,8 +64,8 @@ def test_outputs_are_those_of_one_run_from_top_to_bottom(path: Path) -> None:
 def test_its_form_is_the_one_that_make_notebooks_writes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     notebook = json.loads(text)
-    assert notebook["metadata"] == notebooks.METADATA
-    assert text == notebooks.text_of(notebook)
+    assert notebook["metadata"] == exercise_files.METADATA
+    assert text == exercise_files.text_of(notebook)
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(set(ids)) == len(ids)
     for cell in notebook["cells"]:
@@ -135,7 +136,7 @@ def test_a_lesson_has_its_parts(path: Path) -> None:
 
 def test_exercises_and_the_error_table_are_made_from_their_sources() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "firedrill.notebooks", "--check"],
+        [sys.executable, "-m", "firedrill.authoring.notebooks", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -150,7 +151,7 @@ def test_an_exercise_tells_nothing_of_the_answer() -> None:
         assert "### STARTER" not in text
         solution = json.loads((ROOT / "solutions" / path.name).read_text(encoding="utf-8"))
         for cell in solution["cells"]:
-            for block in notebooks.SOLUTION.finditer("".join(cell["source"]) + "\n"):
+            for block in exercise_files.SOLUTION.finditer("".join(cell["source"]) + "\n"):
                 assert block["answer"] not in json.loads(json.dumps(text))
             if "solution" in cell["metadata"].get("tags", []):
                 assert cell["id"] not in [kept["id"] for kept in json.loads(text)["cells"]]
@@ -165,16 +166,16 @@ def test_a_block_gives_way_to_its_starter() -> None:
         "    ### STARTER (what the exercise gave)\n    # conn = await pool.acquire()\n    #\n    # if seat:\n"
         "    #     return 1\n    ### END SOLUTION\nprint(1)"
     )
-    assert notebooks.as_exercise(source) == (
+    assert exercise_files.as_exercise(source) == (
         "async def sell(seat):\n    conn = await pool.acquire()\n    \n    if seat:\n        return 1\nprint(1)"
     )
     assert (
-        notebooks.as_exercise(
+        exercise_files.as_exercise(
             "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION"
         )
         == "def f():\n    ..."
     )
-    assert notebooks.as_exercise("x = 1") == "x = 1"
+    assert exercise_files.as_exercise("x = 1") == "x = 1"
 
 
 @pytest.mark.parametrize(
@@ -182,4 +183,4 @@ def test_a_block_gives_way_to_its_starter() -> None:
 )
 def test_unbalanced_marks_are_refused(source: str) -> None:
     with pytest.raises(ValueError, match="unbalanced"):
-        notebooks.as_exercise(source)
+        exercise_files.as_exercise(source)

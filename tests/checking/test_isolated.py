@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from firedrill.drills.attempt import Outcome
 
-from firedrill.drills import another
+from firedrill.checking import isolated
+from firedrill.checking.outcome import Outcome
 
 LIMIT = 7
 seen: list[int] = []
@@ -56,8 +56,8 @@ async def leaves(_: int) -> None:
 
 def called(function: Callable[..., Any], *arguments: int) -> list[Outcome]:
     async def main() -> list[Outcome]:
-        async with another.process(function) as there:
-            return [await another.run(there, str(argument), limit=0.5) for argument in arguments]
+        async with isolated.process(function) as there:
+            return [await there.run(str(argument), limit=0.5) for argument in arguments]
 
     return asyncio.run(main())
 
@@ -75,8 +75,8 @@ def test_what_it_keeps_in_memory_stays_there() -> None:
 
 def test_a_lock_of_this_process_is_another_one_there() -> None:
     async def main() -> object:
-        async with another.process(locks) as there, settling:
-            return (await another.run(there, "0")).value
+        async with isolated.process(locks) as there, settling:
+            return (await there.run("0")).value
 
     assert asyncio.run(main()) is True
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from firedrill import drills, notebooks, servers
-from firedrill.drills import progress
+from firedrill import course, drills, servers
+from firedrill.checking import progress
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_reset_restores_the_exercise_and_keeps_the_learners(
     solution = (ROOT / "solutions/01_connecting.ipynb").read_text(encoding="utf-8")
     (tmp_path / "solutions/01_connecting.ipynb").write_text(solution, encoding="utf-8")
     (tmp_path / "exercises/01_connecting.ipynb").write_text("mine")
-    monkeypatch.setattr(notebooks, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(course, "REPOSITORY", tmp_path)
     progress.record("01_connecting", 1)
     for round_ in (1, 2):
         said = drills.reset("1")

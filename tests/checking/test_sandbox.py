@@ -10,17 +10,23 @@ from typing import Any
 
 import asyncpg
 import pytest
-from firedrill.drills.drill import Examination
 
 from firedrill import drills, servers
-from firedrill.drills import attempt
+from firedrill.checking.examination import Examination
+from firedrill.checking.outcome import Outcome
+from firedrill.checking.sandbox import Sandbox
 from firedrill.servers import cache
 
 
-def examined(code: Callable[..., Any], limit: float = 0.3) -> tuple[attempt.Outcome, float]:
+def examined(code: Callable[..., Any], limit: float = 0.3) -> tuple[Outcome, float]:
     before = time.monotonic()
-    outcome = asyncio.run(attempt.run(code, limit=limit))
+    outcome = asyncio.run(run(code, limit=limit))
     return outcome, time.monotonic() - before
+
+
+async def run(code: Callable[..., Any], limit: float = 5.0, plain: bool = False) -> Outcome:
+    with Sandbox() as sandbox:
+        return await sandbox.run(code, limit=limit, plain=plain)
 
 
 async def waits_for_ever() -> None:
@@ -97,7 +103,7 @@ def test_a_coroutine_is_no_answer_where_a_plain_function_is_asked_for() -> None:
     async def dsn() -> str:
         return "postgresql://"
 
-    outcome = asyncio.run(attempt.run(dsn, plain=True))
+    outcome = asyncio.run(run(dsn, plain=True))
     assert "a coroutine came back" in str(outcome)
 
 
@@ -163,4 +169,4 @@ def test_what_is_no_function_is_said() -> None:
 
 def test_a_check_that_names_an_unknown_trap_is_a_mistake() -> None:
     with pytest.raises(KeyError):
-        Examination(print, {}).trap("unknown")
+        Examination(print, {}, Sandbox()).trap("unknown")

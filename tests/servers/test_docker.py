@@ -22,8 +22,8 @@ from firedrill import faults, servers, tls, views
 from firedrill.expect import describe
 from firedrill.servers import Stack, Unavailable, docker
 
-from . import network
-from .leftovers import eventually
+from .. import network
+from ..leftovers import eventually
 
 try:
     docker.check()

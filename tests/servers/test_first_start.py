@@ -20,9 +20,9 @@ import pytest
 
 from firedrill.servers import cache, debian
 
-from .leftovers import eventually, processes_of
+from ..leftovers import eventually, processes_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OPEN = """
 from firedrill import servers
 with servers.open() as stack:
@@ -144,7 +144,7 @@ def _may_run(python: str) -> bool:
 
 def test_the_servers_are_fetched_with_nothing_but_python() -> None:
     """`make` does so while pip still installs the rest. -S: without site-packages."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from firedrill import bootstrap, servers; print(servers.KINDS.keys())"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from firedrill import servers; from firedrill.authoring import bootstrap; print(servers.KINDS.keys())"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert done.stdout == "dict_keys(['embedded', 'docker', 'host'])\n", done.stderr
 

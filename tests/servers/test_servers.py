@@ -22,7 +22,7 @@ from firedrill import servers
 from firedrill.servers import PortTaken, Stack, Unavailable
 from firedrill.servers.stack import leftovers
 
-from .leftovers import eventually, pids_of, processes_of, shared_memory_of
+from ..leftovers import eventually, pids_of, processes_of, shared_memory_of
 
 
 @pytest.fixture

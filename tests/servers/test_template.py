@@ -14,7 +14,7 @@ import pytest
 from firedrill import servers
 from firedrill.servers import template
 
-from .leftovers import eventually, processes_of
+from ..leftovers import eventually, processes_of
 
 
 def opened_with(settings: Path, monkeypatch: pytest.MonkeyPatch) -> set[Path]:

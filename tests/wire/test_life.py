@@ -18,7 +18,7 @@ from firedrill.servers import Stack, Unavailable, docker
 
 from .. import network
 from ..leftovers import eventually
-from ..test_docker import needs_engine
+from ..servers.test_docker import needs_engine
 from .common import EXPECTED, console, example, raw, until
 
 
