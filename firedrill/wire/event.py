@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
+from .connection import Connection, Side
 from .messages import Direction
 
-if TYPE_CHECKING:
-    from .line import Line
-
-Side = Literal["client", "server"]
+ROWS = {"DataRow", "CopyData"}  # one event for all that follow each other
+OPAQUE = {"TLS", "GSS", "garbage"}  # one event until the other side speaks
+ENDS = {"FIN", "RST", "refused"}
 
 
 @dataclass(slots=True)
 class Event:
-    """One message, or a run of rows. `side`: which of the two wires, the client's or the one to the server."""
+    """One message, or a run of rows."""
 
     time: float  # seconds, monotonic
-    side: Side
-    line: Line
+    connection: Connection
     direction: Direction
     message: str
     name: str  # of the statement or portal; the transaction status I, T or E of ReadyForQuery
@@ -29,16 +27,18 @@ class Event:
     startup: bool = False  # start-up, authentication and settings: not shown unless asked for
 
     @property
-    def connection(self) -> str:
-        return self.line.label
+    def side(self) -> Side:
+        return self.connection.side
 
     @property
     def source(self) -> str:
-        return self.line.front if self.direction == "frontend" else self.line.back
+        front, back = self.connection.ends
+        return front if self.direction == "frontend" else back
 
     @property
     def target(self) -> str:
-        return self.line.back if self.direction == "frontend" else self.line.front
+        front, back = self.connection.ends
+        return back if self.direction == "frontend" else front
 
     @property
     def detail(self) -> str:

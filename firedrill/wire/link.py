@@ -1,6 +1,7 @@
-"""One client's connection through the proxy: two sockets. Every byte goes on as it came; a link can delay, hold, cut and reset.
+"""A TCP proxy: a listening socket and the links of its clients, each with two sockets.
 
-Everything here runs in the thread of one event loop.
+Every byte goes on as it came. A link can delay, hold, cut and reset. Everything here runs in the
+thread of one event loop.
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from .line import Line
+from .connection import Connection
 from .messages import Direction
-
-if TYPE_CHECKING:
-    from .proxy import Proxy
+from .recorder import Recorder
 
 # Bytes that a delayed direction keeps before it stops to read: as much as an asyncio transport does by default.
 QUEUED = 64 * 1024
@@ -46,7 +45,8 @@ class End(asyncio.Protocol):
             self.link.accepted()
         elif self.link.is_cut or not self.peer.is_open:
             self.transport.abort()  # ended while this connection was under way
-        # Python 3.11.2, Debian 12's, begins to read after this method, even if the transport was paused in it.
+        # Python 3.11.2 (Debian 12) begins to read after this method, even if the transport was
+        # paused in it.
         self.loop.call_soon(self._begin)
 
     def _begin(self) -> None:
@@ -58,13 +58,14 @@ class End(asyncio.Protocol):
         if self.link.is_cut:
             return
         self._forward(data)
-        # After the forwarding, which it would slow down. Who reads the recording asks this thread for it, hence not too early.
-        self.link.line.sent(self.direction, data)
+        # After the forwarding, which it would slow down. Readers of the recording ask this thread
+        # for it, so they do not come too early.
+        self.link.said(self.direction, data)
 
     def eof_received(self) -> bool:
         self.at_end = True
         if not self.link.is_cut:
-            self.link.line.ended(self.direction, "FIN")
+            self.link.ended(self.direction, "FIN")
             self._forward(b"")
         self.link.close_if_over()
         return True  # the other direction may still have something to say
@@ -72,7 +73,7 @@ class End(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open, self.at_end = False, True
         if error and not self.link.is_cut:
-            self.link.line.ended(self.direction, "RST")
+            self.link.ended(self.direction, "RST")
             self.peer.reset()
         elif not self._queue:
             self.peer.end()
@@ -97,9 +98,8 @@ class End(asyncio.Protocol):
     def end(self) -> None:
         """Say, after all that was written, that no more will come: FIN."""
         if self.is_open and not self.transport.is_closing() and self.transport.can_write_eof():
-            with contextlib.suppress(
-                OSError
-            ):  # it has left with a reset, which the transport is about to notice
+            # It may have left with a reset, which the transport is about to notice.
+            with contextlib.suppress(OSError):
                 self.transport.write_eof()
 
     def reset(self) -> None:
@@ -158,14 +158,20 @@ class End(asyncio.Protocol):
 class Link:
     """The two sockets of one client's connection."""
 
-    def __init__(self, line: Line, proxy: Proxy) -> None:
-        self.line, self.proxy = line, proxy
+    def __init__(self, connection: Connection, proxy: Proxy) -> None:
+        self.connection, self.proxy, self.recorder = connection, proxy, proxy.recorder
         self.client, self.server = End(self, "frontend"), End(self, "backend")
         self.client.peer, self.server.peer = self.server, self.client
         self.ends = (self.client, self.server)
         self.delay = 0.0  # seconds, each way
         self.is_held = self.is_cut = False
-        line.on_name = lambda: proxy.apply_faults(self)
+
+    def said(self, direction: Direction, data: bytes) -> None:
+        if self.recorder.sent(self.connection, direction, data):
+            self.proxy.apply_faults(self)
+
+    def ended(self, direction: Direction, how: str) -> None:
+        self.recorder.ended(self.connection, direction, how)
 
     def accepted(self) -> None:
         """Nobody is read from until there is somebody to tell it."""
@@ -177,29 +183,31 @@ class Link:
         try:
             await self.client.loop.create_connection(lambda: self.server, *self.proxy.upstream)
         except OSError:
-            self.line.refused()
-            self.client.reset()  # a refusal would be too late: the client's connection has been accepted
+            self.recorder.refused(self.connection)
+            # A refusal would be too late: the client's connection has been accepted.
+            self.client.reset()
         else:
             self.client.release("connecting")
 
     def hold(self, is_held: bool) -> None:
-        """Deliver nothing until it is let go again. What is not read is kept by the operating system, in order."""
+        """Deliver nothing until it is let go again. The operating system keeps what is not read."""
         self.is_held = is_held
         for end in self.ends:
             end.hold("stall") if is_held else end.release("stall")
             end.drain()
 
     def cut(self) -> None:
-        """Both sides are told that the other one has ended. What they still say is thrown away, or it would be a RST."""
+        """Tell both sides that the other one has ended. What they still say is thrown away, or it
+        would be a RST."""
         self.is_cut = True
-        self.line.broken("FIN")
+        self.recorder.broken(self.connection, "FIN")
         for end in self.ends:
             end.drop()
             end.end()
 
     def reset(self) -> None:
         self.is_cut = True
-        self.line.broken("RST")
+        self.recorder.broken(self.connection, "RST")
         for end in self.ends:
             end.reset()
 
@@ -210,3 +218,50 @@ class Link:
                     end.transport.close()  # after what is written
         if not any(end.is_open for end in self.ends):
             self.proxy.forget(self)
+
+
+class Proxy:
+    """Listens on a free port and connects each client to `upstream`.
+
+    `open` makes the record of a connection. `apply_faults` is called for each link that is new or
+    has got a name.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        open: Callable[[], Connection],
+        upstream: tuple[str, int],
+        apply_faults: Callable[[Link], None],
+    ) -> None:
+        self.links: set[Link] = set()
+        self.recorder, self.upstream, self.apply_faults = recorder, upstream, apply_faults
+        self._open = open
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str) -> int:
+        """Returns the port. Raises OSError when `host` is no address of this machine."""
+        self._server = await asyncio.get_running_loop().create_server(
+            self._accept, host, 0, backlog=512
+        )
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def _accept(self) -> End:
+        link = Link(self._open(), self)
+        self.links.add(link)
+        return link.client
+
+    def forget(self, link: Link) -> None:
+        self.links.discard(link)
+        self.recorder.forget(link.connection)
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._server:
+            self._server.close()
+        for link in [*self.links]:
+            link.connecting.cancel()
+            for end in link.ends:
+                if end.is_open:
+                    end.transport.abort()

@@ -18,7 +18,7 @@ REQUEST, ANSWER, FAILURE, DETAIL = "#1f4e79", "#6b7680", "#b02020", "#333333"
 def lanes(shown: list[Flight]) -> list[str]:
     """From left to right: clients in the order in which they connected, PgBouncer, backends by letter."""
     places: dict[str, tuple[int, int, str]] = {}
-    for flight in sorted(shown, key=lambda flight: flight.events[0].line.number):
+    for flight in sorted(shown, key=lambda flight: flight.events[0].connection.number):
         for end in (flight.source, flight.target):
             kind = _kind(end)
             places.setdefault(

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from ..views import Table
 from .bodies import short
-from .event import Event
-from .line import ENDS, OPAQUE, Line
+from .connection import Connection
+from .event import ENDS, OPAQUE, Event
 from .messages import Direction
 
 # Here a flight is over, whether or not the next one follows at once: the sender goes on to wait, or has answered.
@@ -86,13 +86,13 @@ def flights(
 ) -> list[Flight]:
     """In the order of their first messages. `hide`: names of messages to leave out."""
     found: list[Flight] = []
-    under_way: dict[tuple[Line, Direction], Flight] = {}
+    under_way: dict[tuple[Connection, Direction], Flight] = {}
     for event in events:
         if event.message in hide or (event.startup and not startup):
             continue
         other: Direction = "backend" if event.direction == "frontend" else "frontend"
-        under_way.pop((event.line, other), None)
-        here = (event.line, event.direction)
+        under_way.pop((event.connection, other), None)
+        here = (event.connection, event.direction)
         if here not in under_way:
             under_way[here] = Flight()
             found.append(under_way[here])

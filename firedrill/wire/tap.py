@@ -15,9 +15,8 @@ from ..servers.errors import Unavailable
 from ..servers.server import ROLE
 from ..servers.stack import Stack
 from .event import Event
-from .link import Link
-from .proxy import Proxy
-from .recording import Recording
+from .link import Link, Proxy
+from .recorder import Recorder
 from .table import Flight, flights, table
 
 T = TypeVar("T")
@@ -32,7 +31,7 @@ class Tap:
         self._stack, self._before = stack, before
         self._entry = stack.pgbouncer if before == "pgbouncer" else stack.postgres
         views.start_letters(stack.postgres)
-        self._recording = Recording(partial(views.letter, stack.postgres))
+        self._recorder = Recorder(partial(views.letter, stack.postgres))
         self._delays: dict[str | None, float] = {}
         self._stalls: Counter[str | None] = Counter()
         self._routed = False
@@ -41,14 +40,17 @@ class Tap:
             target=self._loop.run_forever, name="firedrill-wire", daemon=True
         )
         self._thread.start()
-        record = self._recording.line
         self._client_side = Proxy(
-            partial(record, "client", back="PgBouncer" if before == "pgbouncer" else ""),
+            self._recorder,
+            partial(
+                self._recorder.open, "client", back="PgBouncer" if before == "pgbouncer" else ""
+            ),
             (self._entry.host, self._entry.port),
             self._apply_faults,
         )
         self._server_side = Proxy(
-            partial(record, "server", front="PgBouncer"),
+            self._recorder,
+            partial(self._recorder.open, "server", front="PgBouncer"),
             (stack.postgres.host, stack.postgres.port),
             self._apply_faults,
         )
@@ -71,15 +73,15 @@ class Tap:
     @property
     def events(self) -> deque[Event]:
         """What was recorded since `clear()`, the last 10,000 events at most."""
-        return self._ask(self._recording.events.copy)
+        return self._ask(self._recorder.events.copy)
 
     def clear(self) -> None:
-        self._ask(self._recording.clear)
+        self._ask(self._recorder.clear)
 
     def table(self, *, startup: bool = False, hide: Collection[str] = ()) -> views.Table:
         """Who said what to whom. Start-up, authentication, ParameterStatus, and the SET by which PgBouncer gives a server its
         client's settings, are left out unless `startup`; and the messages named in `hide`."""
-        return table(self._flights(startup, hide), self._recording.forgotten)
+        return table(self._flights(startup, hide), self._recorder.forgotten)
 
     def draw(
         self, *, startup: bool = False, hide: Collection[str] = (), mark: Collection[int] = ()
@@ -88,11 +90,11 @@ class Tap:
         from .picture import draw  # which imports matplotlib
 
         shown = self._flights(startup, hide)
-        pictures.show(draw(shown, mark), repr(table(shown, self._recording.forgotten)))
+        pictures.show(draw(shown, mark), repr(table(shown, self._recorder.forgotten)))
 
     def round_trips(self, client: str | None = None) -> int:
         """How often the client, or all clients, sent something and then had an answer, since `clear()`; start-up apart."""
-        trips = self._ask(self._recording.trips.copy)
+        trips = self._ask(self._recorder.trips.copy)
         return sum(count for names, count in trips.items() if client is None or client in names)
 
     def delay(self, seconds: float, client: str | None = None) -> None:
@@ -140,7 +142,9 @@ class Tap:
     def __repr__(self) -> str:
         if not self._thread.is_alive():
             return "wire: closed"
-        return f"wire: {len(self._client_side.links)} connections, {len(self._recording.events)} events"
+        return (
+            f"wire: {len(self._client_side.links)} connections, {len(self._recorder.events)} events"
+        )
 
     def _enter_route(self) -> None:
         """Listen where PgBouncer can reach it, and point PgBouncer there."""
@@ -216,4 +220,5 @@ class Tap:
 
 
 def _is_meant(link: Link, client: str | None) -> bool:
-    return link.line.side == "client" if client is None else client in link.line.names
+    connection = link.connection
+    return connection.side == "client" if client is None else client in connection.names

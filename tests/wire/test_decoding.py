@@ -14,9 +14,9 @@ import pytest
 
 from firedrill import wire
 from firedrill.servers import Stack
-from firedrill.wire.line import Line
+from firedrill.wire.connection import Connection
 from firedrill.wire.messages import Direction
-from firedrill.wire.recording import KEPT, Recording
+from firedrill.wire.recorder import KEPT, Recorder
 from firedrill.wire.table import flights
 
 from .common import with_psycopg
@@ -29,14 +29,14 @@ def chunks(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> list[Chunk]:
     """A whole conversation as it came, connection by connection."""
-    found: dict[Line, list[Chunk]] = {}
-    original = Line.sent
+    found: dict[Connection, list[Chunk]] = {}
+    original = Recorder.sent
 
-    def sent(self: Line, direction: Direction, data: bytes) -> None:
-        found.setdefault(self, []).append((direction, data))
-        original(self, direction, data)
+    def sent(self: Recorder, connection: Connection, direction: Direction, data: bytes) -> bool:
+        found.setdefault(connection, []).append((direction, data))
+        return original(self, connection, direction, data)
 
-    monkeypatch.setattr(Line, "sent", sent)
+    monkeypatch.setattr(Recorder, "sent", sent)
     with wire.tap(stack, before="postgres") as tap:
         asyncio.run(request.param(tap.dsn()))
     return max(found.values(), key=len)
@@ -62,11 +62,11 @@ async def small(dsn: str) -> None:
 
 
 def replayed(chunks: list[Chunk], pieces: Callable[[bytes], list[bytes]]) -> list[tuple[Any, ...]]:
-    recording = Recording(lambda pid: "A")
-    line = recording.line("client")
+    recorder = Recorder(lambda pid: "A")
+    connection = recorder.open("client")
     for direction, data in chunks:
         for piece in pieces(data):
-            line.sent(direction, piece)
+            recorder.sent(connection, direction, piece)
     return [
         (
             event.direction,
@@ -77,7 +77,7 @@ def replayed(chunks: list[Chunk], pieces: Callable[[bytes], list[bytes]]) -> lis
             event.startup,
             event.source,
         )
-        for event in recording.events
+        for event in recorder.events
     ]
 
 
@@ -107,15 +107,17 @@ def test_a_stream_gives_the_same_events_however_it_is_cut(chunks: list[Chunk]) -
 
 
 def test_what_is_no_message_is_shown_as_such() -> None:
-    recording = Recording(lambda pid: "A")
+    recorder = Recorder(lambda pid: "A")
     start = struct.pack("!II", 8, 196608)
-    line = recording.line("client", back="PgBouncer")
-    line.sent("frontend", start + b"x" + struct.pack("!I", 11) + b"seven..")
-    line.sent("backend", b"\xff" + struct.pack("!I", 4) + b"Z" + struct.pack("!I", 5) + b"I")
-    line.sent("frontend", b"GET / HTTP/1.1\r\n")
-    line.sent("frontend", b"Host: a\r\n")
-    line.sent("backend", b"HTTP/1.1 200 OK\r\n")
-    assert [(event.message, event.text, event.size) for event in recording.events] == [
+    connection = recorder.open("client", back="PgBouncer")
+    recorder.sent(connection, "frontend", start + b"x" + struct.pack("!I", 11) + b"seven..")
+    recorder.sent(
+        connection, "backend", b"\xff" + struct.pack("!I", 4) + b"Z" + struct.pack("!I", 5) + b"I"
+    )
+    recorder.sent(connection, "frontend", b"GET / HTTP/1.1\r\n")
+    recorder.sent(connection, "frontend", b"Host: a\r\n")
+    recorder.sent(connection, "backend", b"HTTP/1.1 200 OK\r\n")
+    assert [(event.message, event.text, event.size) for event in recorder.events] == [
         ("StartupMessage", "", 8),
         ("unknown 'x'", "12 bytes", 12),
         ("unknown 0xff", "5 bytes", 5),
@@ -123,23 +125,23 @@ def test_what_is_no_message_is_shown_as_such() -> None:
         ("garbage", "", 25),
         ("garbage", "", 17),
     ]
-    shown = [(flight.messages, flight.detail) for flight in flights(recording.events, startup=True)]
+    shown = [(flight.messages, flight.detail) for flight in flights(recorder.events, startup=True)]
     assert ("garbage", "25 bytes") in shown
 
 
 def test_cut_off_and_random_messages_break_nothing() -> None:
     chance = random.Random(1)
     for _ in range(300):
-        recording = Recording(lambda pid: "A")
-        line = recording.line("client")
+        recorder = Recorder(lambda pid: "A")
+        connection = recorder.open("client")
         if chance.random() < 0.8:
-            line.sent("frontend", struct.pack("!II", 8, 196608))
+            recorder.sent(connection, "frontend", struct.pack("!II", 8, 196608))
         for _ in range(30):
             size = chance.randrange(40)
             letter = chance.choice(b"BCdcfDEHFPpQSXKGWAtTRZvVNs12n3I")
             message = bytes([letter]) + struct.pack("!I", 4 + size) + chance.randbytes(size)
-            line.sent(chance.choice(["frontend", "backend"]), message)
-        assert repr(flights(recording.events, startup=True)[-1].messages)
+            recorder.sent(connection, chance.choice(["frontend", "backend"]), message)
+        assert repr(flights(recorder.events, startup=True)[-1].messages)
 
 
 def test_a_recording_is_bounded_and_says_what_is_missing(stack: Stack) -> None:

@@ -163,7 +163,7 @@ def test_two_hundred_connections(fresh: Stack) -> None:
 
             assert await asyncio.gather(*map(one, range(200))) == [*range(200)]
             await until(lambda: not tap._client_side.links)
-            assert len(tap._recording.lines) == len(tap._server_side.links)
+            assert len(tap._recorder.connections) == len(tap._server_side.links)
 
     asyncio.run(main())
 

@@ -88,7 +88,7 @@ def test_a_stall_holds_everything_and_then_delivers_it_in_order(stack: Stack) ->
                 assert "string_agg" not in repr(tap.table()), "what was not delivered is not shown"
             assert await asked == "".join(map(str, range(1, 100000)))
             await (await late).close()
-            assert {event.connection for event in tap.events if event.side == "client"} == {
+            assert {event.connection.label for event in tap.events if event.side == "client"} == {
                 "A",
                 "B",
                 "A 2",
