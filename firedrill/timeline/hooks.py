@@ -9,19 +9,22 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asyncpg import Pool
 from asyncpg.pool import PoolConnectionHolder
 
 from .recording import Borrow, Recording
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 class _Watch:
     """The recording of one pool, and which connection and which borrow belong to its holders now."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.recording = Recording()
+    def __init__(self, pool: Pool, picture: Callable[[Recording], Figure]) -> None:
+        self.recording = Recording(picture)
         self.numbers: dict[Any, int] = {}  # by connection, once it was borrowed
         self.seen: dict[Any, float] = {
             one._con: 0.0 for one in pool._holders if one.is_connected()
@@ -52,11 +55,11 @@ _originals: dict[tuple[type, str], Callable[..., Any]] = {}
 
 
 @contextlib.contextmanager
-def record(pool: Pool) -> Iterator[Recording]:
-    """Record who borrows connections of `pool`, from here to the end of the block."""
+def recorded(pool: Pool, picture: Callable[[Recording], Figure]) -> Iterator[Recording]:
+    """See `timeline.record`."""
     if pool in _watches:
         raise ValueError("This pool is being recorded already: end that recording first.")
-    watch = _watches[pool] = _Watch(pool)
+    watch = _watches[pool] = _Watch(pool, picture)
     _listen()
     try:
         yield watch.recording

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from .recording import Borrow, Recording
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH = 9.5  # inches
 WAITERS = 10  # more than these are drawn as a count
@@ -17,6 +18,8 @@ COLOURS = ("#9ec5e8", "#b5d8a6", "#f5cf8e", "#cdb5e0", "#f2b6b0", "#a5d8d4", "#d
 
 
 def draw(recording: Recording) -> Figure:
+    from matplotlib.figure import Figure
+
     end = max(recording.now(), 1e-6)
     waiting = [one for one in recording.borrows if one.waited]
     connections = sorted(recording.opened)

@@ -11,12 +11,15 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asyncpg import Connection, Record
 
 from ..pictures import show
 from ..views import Table
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import, and most kernels draw nothing
+    from matplotlib.figure import Figure
 
 METHODS = ("execute", "fetch", "fetchrow", "fetchval")
 LONGEST = 60  # letters of a statement or an answer in the table
@@ -45,16 +48,18 @@ class Step:
 
 @dataclass(eq=False)
 class Race:
-    """`steps` in the order in which they were sent. Contents depend on that order only, and on no time."""
+    """`steps` in the order in which they were sent. Contents depend on that order only, not on time.
+
+    `picture` draws it.
+    """
 
     names: tuple[str, ...]
+    picture: Callable[[Race], Figure] = field(repr=False)
     steps: list[Step] = field(default_factory=list)
 
     def draw(self) -> None:
         """Display the picture; its words are the table."""
-        from .race_picture import draw
-
-        show(draw(self), repr(self))
+        show(self.picture(self), repr(self))
 
     def __repr__(self) -> str:
         return repr(
@@ -74,12 +79,10 @@ _originals: dict[str, Callable[..., Any]] = {}
 
 
 @contextlib.contextmanager
-def race(**connections: Connection) -> Iterator[Race]:
-    """Record what these connections, each under its name, send and are answered, from here to the end of the block.
-
-    Recorded are `execute`, `fetch`, `fetchrow` and `fetchval`, and what `transaction()` sends.
-    Raises `TypeError` for a connection of a pool, which has other methods, and `ValueError` for one that is recorded already.
-    """
+def recorded(
+    connections: dict[str, Connection], picture: Callable[[Race], Figure]
+) -> Iterator[Race]:
+    """See `timeline.race`."""
     for name, connection in connections.items():
         if Connection not in type(connection).__mro__:  # a pool's proxy is one for isinstance()
             raise TypeError(
@@ -87,14 +90,14 @@ def race(**connections: Connection) -> Iterator[Race]:
             )
         if connection in _races:
             raise ValueError(f"{name} is being recorded already: end that recording first.")
-    recorded = Race(tuple(connections))
-    _races.update((connection, (recorded, name)) for name, connection in connections.items())
+    race = Race(tuple(connections), picture)
+    _races.update((connection, (race, name)) for name, connection in connections.items())
     if not _originals:
         for method in METHODS:
             _originals[method] = getattr(Connection, method)
             setattr(Connection, method, _listening(method, _originals[method]))
     try:
-        yield recorded
+        yield race
     finally:
         for connection in connections.values():
             del _races[connection]
@@ -107,9 +110,9 @@ def _listening(method: str, original: Callable[..., Any]) -> Callable[..., Any]:
     async def call(connection: Connection, query: str, *args: Any, **options: Any) -> Any:
         if connection not in _races:
             return await original(connection, query, *args, **options)
-        recorded, who = _races[connection]
-        step = Step(len(recorded.steps) + 1, who, _one_line(query, args))
-        recorded.steps.append(step)
+        race, who = _races[connection]
+        step = Step(len(race.steps) + 1, who, _one_line(query, args))
+        race.steps.append(step)
         try:
             answer = await original(connection, query, *args, **options)
         except BaseException as error:
@@ -122,7 +125,7 @@ def _listening(method: str, original: Callable[..., Any]) -> Callable[..., Any]:
             step.answer = answer if method == "execute" else _short(answer)
             return answer
         finally:
-            step.after = len(recorded.steps)
+            step.after = len(race.steps)
 
     return call
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
-
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from typing import TYPE_CHECKING, Any
 
 from .race import Race, Step
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH, GUTTER = 9.5, 0.35  # inches: of the picture, and of the step numbers at its left
 LINE, PADDING, GAP = 0.165, 0.1, 0.09
@@ -32,6 +32,9 @@ WRITE = "#dbe9f6"
 
 def draw(race: Race) -> Figure:
     """The same steps give the same picture, to the byte."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import FancyBboxPatch
+
     lane = (WIDTH - GUTTER) / len(race.names)
     width = int((lane - 0.4) / LETTER)
     boxes = {step.number: _lines(step, width) for step in race.steps}
@@ -142,6 +145,8 @@ def _box(
     axes: Any, x: float, top: float, width: float, lines: list[str], step: Step, is_answer: bool
 ) -> None:
     """Its text: the statement in black, what follows the arrow, if it is answered here, in the answer's colour."""
+    from matplotlib.patches import FancyBboxPatch
+
     failed = step.failed and is_answer
     edge = ERROR if failed else "#777777"
     axes.add_patch(

@@ -6,13 +6,18 @@ import asyncio
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from ..pictures import show
 from ..views import Table
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import, and most kernels draw nothing
+    from matplotlib.figure import Figure
 
 ROWS = 16  # that a table has at most; of more borrows it gives the counts
 HIDDEN = (
@@ -38,8 +43,10 @@ class Borrow:
 
 @dataclass(eq=False)
 class Recording:
-    """`borrows` in the order in which they asked; `opened` and `closed` by number of connection, in seconds."""
+    """`borrows` in the order in which they asked; `opened` and `closed` by number of connection, in
+    seconds. `picture` draws it."""
 
+    picture: Callable[[Recording], Figure] = field(repr=False)
     borrows: list[Borrow] = field(default_factory=list)
     opened: dict[int, float] = field(default_factory=dict)
     closed: dict[int, float] = field(default_factory=dict)
@@ -73,9 +80,7 @@ class Recording:
 
     def draw(self) -> None:
         """Display the picture; its words are the table."""
-        from .picture import draw
-
-        show(draw(self), repr(self))
+        show(self.picture(self), repr(self))
 
     def __repr__(self) -> str:
         if len(self.borrows) > ROWS:
