@@ -36,7 +36,7 @@ def rows() -> list[Row]:
                 _measure(
                     {
                         "tap": tap.dsn(),
-                        "relay": direct.replace(f":{stack.postgres.port}/", f":{port}/"),
+                        "relay": stack.postgres.dsn(port=port),
                         "direct": direct,
                     }
                 )

@@ -63,16 +63,24 @@ class Server(ABC):
     @abstractmethod
     def _resume(self) -> None: ...
 
-    def dsn(self, database: str | None = None, *, user: str = ROLE) -> str:
+    def dsn(
+        self,
+        database: str | None = None,
+        *,
+        user: str = ROLE,
+        password: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+    ) -> str:
         """`postgresql://…` for a role: "encore", the application's, or "postgres", the superuser.
 
-        PgBouncer's databases are "session", "transaction" and "statement" (its pool modes) and, for the superuser,
-        its admin console, "pgbouncer".
+        PgBouncer's databases are "session", "transaction" and "statement" (its pool modes) and, for
+        the superuser, its admin console, "pgbouncer". Another password, host or port are for a
+        login that should fail, and for a proxy in front of this server.
         """
-        return (
-            f"postgresql://{user}:{quote(self.password, safe='')}@{self.host}:{self.port}"
-            f"/{quote(database or self.database, safe='')}"
-        )
+        login = f"{user}:{quote(password or self.password, safe='')}"
+        address = f"{host or self.host}:{port or self.port}"
+        return f"postgresql://{login}@{address}/{quote(database or self.database, safe='')}"
 
     def start(self, timeout: float = 30) -> None:
         """Return when it answers. Raises `Unavailable` with the end of its log when it does not within `timeout` seconds."""

@@ -65,10 +65,7 @@ class Tap:
 
     def dsn(self, database: str | None = None, *, user: str = ROLE) -> str:
         """As the server's own `dsn()`, through the wire."""
-        server = self._entry
-        return server.dsn(database, user=user).replace(
-            f"@{server.host}:{server.port}/", f"@127.0.0.1:{self.port}/"
-        )
+        return self._entry.dsn(database, user=user, host="127.0.0.1", port=self.port)
 
     @property
     def events(self) -> deque[Event]:

@@ -56,6 +56,14 @@ def test_the_shop_is_there_behind_every_pool_mode(stack: Stack) -> None:
     assert ask(stack.postgres.dsn(user="postgres"), "show server_version_num").startswith("17")
 
 
+def test_a_dsn_takes_another_password_host_and_port(stack: Stack) -> None:
+    postgres, pgbouncer = stack.postgres, stack.pgbouncer
+    other = postgres.dsn("session", host="localhost", port=pgbouncer.port)
+    assert ask(other, "select count(*) from seats") == 500
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        ask(postgres.dsn(password="p@ss/w:rd?#["))  # quoted, or it would be no password at all
+
+
 def test_every_operation_may_be_repeated_and_port_and_data_stay(stack: Stack) -> None:
     ask(stack.postgres.dsn(), "update seats set price_cents = 1 where id = 1 returning 1")
     for server in (stack.postgres, stack.pgbouncer):

@@ -138,11 +138,10 @@ def metered(
     with monkeypatch.context() as patch:
         patch.setattr(stack.postgres, "port", behind.port)
         tap = wire.tap(stack, before="postgres")
-        dsn = tap.dsn()
     with tap:
         before = Meter(tap.port)
         with contextlib.closing(before), contextlib.closing(behind):
-            yield tap, dsn.replace(f":{tap.port}/", f":{before.port}/"), before, behind
+            yield tap, stack.postgres.dsn(port=before.port), before, behind
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
