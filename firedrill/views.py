@@ -1,48 +1,21 @@
-"""What an administrator looks at: `pg_stat_activity`, waiting locks, PgBouncer's console. As small tables that stay the same.
+"""What an administrator looks at: `pg_stat_activity`, waiting locks, PgBouncer's console.
 
-Backends are called A, B, C in the order in which they were first seen, as process numbers differ from run to run.
-The connection that looks is never shown.
+As small tables that stay the same: backends are called A, B, C in the order in which they were
+first seen, since process numbers differ from run to run. The connection that looks is never shown.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import asyncpg
 import psycopg
-from tabulate import tabulate
 
+from .letters import letter, start_letters
 from .servers.server import SUPERUSER, Server
+from .tables import Table
 
-_letters: WeakKeyDictionary[Server, dict[int, str]] = WeakKeyDictionary()
-_lock = threading.Lock()  # the wire's thread gives letters, too
-
-
-class Table:
-    """Rows under their column names. Shown as text; `rows` holds the same as dictionaries."""
-
-    def __init__(
-        self, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "no rows"
-    ) -> None:
-        self.rows = [dict(zip(columns, row, strict=True)) for row in rows]
-        self.columns, self.empty = columns, empty
-
-    def __repr__(self) -> str:
-        if not self.rows:
-            return f"({self.empty})"
-        return str(
-            tabulate(
-                [list(row.values()) for row in self.rows],
-                headers=self.columns,
-                disable_numparse=True,
-            )
-        )
-
-    def __len__(self) -> int:
-        return len(self.rows)
+__all__ = ["Table", "backends", "letter", "locks", "pools", "show", "start_letters"]
 
 
 async def backends(postgres: Server) -> Table:
@@ -147,21 +120,6 @@ async def _look(postgres: Server, query: str) -> list[asyncpg.Record]:
         return rows
     finally:
         await connection.close()
-
-
-def letter(postgres: Server, pid: int) -> str:
-    """The name of the backend with this process number: A, B, C by first appearance, here and on the wire."""
-    with _lock:
-        known = _letters.setdefault(postgres, {})
-        return known.setdefault(
-            pid, chr(65 + len(known)) if len(known) < 26 else f"{len(known) + 1}"
-        )
-
-
-def start_letters(postgres: Server) -> None:
-    """The next backend that is seen is A again."""
-    with _lock:
-        _letters.pop(postgres, None)
 
 
 def _short(query: str, width: int = 48) -> str:

@@ -12,7 +12,7 @@ BEGUN = int(time.time())
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
-    """All whose command line or working directory lies in a pair's folder: servers, their children, the undertaker."""
+    """All whose command line or working directory lies in a pair's folder: servers, their children, the watchdog."""
     found = []
     for process in psutil.process_iter():
         try:

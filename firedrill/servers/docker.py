@@ -149,7 +149,7 @@ class DockerStack(Stack):
     def project(self) -> str:
         return f"firedrill-{self.folder.name.removeprefix('docker-')}"
 
-    def _burial(self) -> str:
+    def _cleanup(self) -> str:
         return f"docker compose --project-name {self.project} down --volumes --timeout 0\n"
 
     def _open(self) -> None:

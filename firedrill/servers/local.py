@@ -24,7 +24,7 @@ from .template import AS_SERVER_USER, CONFIGURATION
 
 # The number of a process may have been given to another since it was written down, hence `ours`.
 # Frozen processes must go on to hear the signal. A PostgreSQL that was killed has left a shared memory segment.
-BURIAL = """
+CLEANUP = """
 ours() { { cat "/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qaF "$PWD"; }
 for file in *.pid; do
     for try in $(seq 50); do [ -s "$file" ] && break; sleep 0.02; done
@@ -37,7 +37,7 @@ done 2>/dev/null
 if [ -f data/postmaster.pid ]; then ipcrm -m "$(sed -n 7p data/postmaster.pid | awk '{print $2}')"; fi 2>/dev/null
 """
 # Writes its process number down before it becomes the server. Until then the file is there and empty: at no moment does a
-# server run of which the burial does not know.
+# server run of which the cleanup does not know.
 NOTE_AND_RUN = 'echo $$ >"$1.new" && mv -f "$1.new" "$1.pid" && shift && exec "$@"'
 
 
@@ -174,8 +174,8 @@ class LocalStack(Stack):
     @abstractmethod
     def _programs(self) -> Programs: ...
 
-    def _burial(self) -> str:
-        return BURIAL
+    def _cleanup(self) -> str:
+        return CLEANUP
 
     def _open(self) -> None:
         programs = self._programs()

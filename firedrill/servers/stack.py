@@ -20,7 +20,7 @@ from .server import Server
 
 # A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill -9 too.
 # PR_SET_PDEATHSIG would not do: it fires when the thread that started the server ends.
-UNDERTAKER = 'cat >/dev/null; . ./bury.sh; cd / && rm -rf "$1"'
+WATCHDOG = 'cat >/dev/null; . ./cleanup.sh; cd / && rm -rf "$1"'
 
 
 class Stack(ABC):
@@ -45,9 +45,9 @@ class Stack(ABC):
             self._owner = open(self.folder / "owner", "w")  # noqa: SIM115  held for life, see _sweep
             fcntl.flock(self._owner, fcntl.LOCK_EX)
             print(os.getpid(), file=self._owner, flush=True)
-        (self.folder / "bury.sh").write_text(self._burial())
-        self._undertaker = subprocess.Popen(
-            ["sh", "-c", UNDERTAKER, "sh", str(self.folder)],
+        (self.folder / "cleanup.sh").write_text(self._cleanup())
+        self._watchdog = subprocess.Popen(
+            ["sh", "-c", WATCHDOG, "sh", str(self.folder)],
             cwd=self.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -73,12 +73,12 @@ class Stack(ABC):
         """Set `postgres` and `pgbouncer` and start them."""
 
     @abstractmethod
-    def _burial(self) -> str:
+    def _cleanup(self) -> str:
         """A shell script, run in `folder`, that ends all that `_open` may have started."""
 
     @abstractmethod
     def _reap(self) -> None:
-        """Called when the burial is over: collect what were child processes."""
+        """Called when the cleanup is over: collect what were child processes."""
 
     @abstractmethod
     def proxy_addresses(self) -> list[tuple[str, str]]:
@@ -96,14 +96,14 @@ class Stack(ABC):
 
     @property
     def is_open(self) -> bool:
-        return self._undertaker.poll() is None
+        return self._watchdog.poll() is None
 
     def close(self) -> None:
         for end in [*self.before_close]:
             end()
-        if self._undertaker.stdin and not self._undertaker.stdin.closed:
-            self._undertaker.stdin.close()
-            self._undertaker.wait(timeout=60)
+        if self._watchdog.stdin and not self._watchdog.stdin.closed:
+            self._watchdog.stdin.close()
+            self._watchdog.wait(timeout=60)
             self._reap()
             self._owner.close()
 
@@ -123,7 +123,7 @@ class Stack(ABC):
 
 
 def leftovers(run: Path) -> list[Path]:
-    """Folders of pairs whose owner is gone. There are none unless an undertaker died too: a power cut, say."""
+    """Folders of pairs whose owner is gone. There are none unless a watchdog died too: a power cut, say."""
     found = []
     for owner in run.glob("*/owner"):
         with contextlib.suppress(OSError), open(owner) as lock:
@@ -134,5 +134,5 @@ def leftovers(run: Path) -> list[Path]:
 
 def _sweep(run: Path) -> None:
     for folder in leftovers(run):
-        subprocess.run(["sh", "-c", ". ./bury.sh"], cwd=folder, capture_output=True)
+        subprocess.run(["sh", "-c", ". ./cleanup.sh"], cwd=folder, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)

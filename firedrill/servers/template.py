@@ -39,7 +39,8 @@ def password() -> str:
     path = cache.folder() / "password"
     if not path.exists():
         with cache.locked(path):
-            if not path.exists():  # by its name it is whole: others look for it without the lock
+            # Renamed only when complete: others look for it without the lock.
+            if not path.exists():
                 with open(
                     f"{path}.new", "w", opener=lambda name, flags: os.open(name, flags, 0o600)
                 ) as file:

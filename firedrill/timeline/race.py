@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from asyncpg import Connection, Record
 
 from ..pictures import show
-from ..views import Table
+from ..tables import Table
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import, and most kernels draw nothing
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..views import Table
+from ..tables import Table
 from .bodies import short
 from .connection import Connection
 from .event import ENDS, OPAQUE, Event

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Coroutine, Iterator
 from functools import partial
 from typing import Any, Literal, Self, TypeVar
 
-from .. import pictures, views
+from .. import letters, pictures
 from ..servers.errors import Unavailable
 from ..servers.server import ROLE
 from ..servers.stack import Stack
+from ..tables import Table
 from .event import Event
 from .link import Link, Proxy
 from .recorder import Recorder
@@ -30,8 +31,8 @@ class Tap:
     ) -> None:
         self._stack, self._before = stack, before
         self._entry = stack.pgbouncer if before == "pgbouncer" else stack.postgres
-        views.start_letters(stack.postgres)
-        self._recorder = Recorder(partial(views.letter, stack.postgres))
+        letters.start_letters(stack.postgres)
+        self._recorder = Recorder(partial(letters.letter, stack.postgres))
         self._delays: dict[str | None, float] = {}
         self._stalls: Counter[str | None] = Counter()
         self._routed = False
@@ -75,7 +76,7 @@ class Tap:
     def clear(self) -> None:
         self._ask(self._recorder.clear)
 
-    def table(self, *, startup: bool = False, hide: Collection[str] = ()) -> views.Table:
+    def table(self, *, startup: bool = False, hide: Collection[str] = ()) -> Table:
         """Who said what to whom. Start-up, authentication, ParameterStatus, and the SET by which PgBouncer gives a server its
         client's settings, are left out unless `startup`; and the messages named in `hide`."""
         return table(self._flights(startup, hide), self._recorder.forgotten)

@@ -284,13 +284,13 @@ def test_an_interrupt_while_opening_leaves_nothing(monkeypatch: pytest.MonkeyPat
     assert not processes_of(started[0])
 
 
-def test_what_even_the_undertaker_left_is_swept_by_the_next_pair() -> None:
+def test_what_even_the_watchdog_left_is_swept_by_the_next_pair() -> None:
     process, folder = start_a_notebook()
     with open(folder / "owner") as owner:
         assert owner.name
-    undertakers = [one for one in processes_of(folder) if "bury.sh" in " ".join(one.cmdline())]
-    assert len(undertakers) == 1
-    for one in [*undertakers, *undertakers[0].children()]:
+    watchdogs = [one for one in processes_of(folder) if "cleanup.sh" in " ".join(one.cmdline())]
+    assert len(watchdogs) == 1
+    for one in [*watchdogs, *watchdogs[0].children()]:
         one.kill()
     process.kill()
     process.wait()
