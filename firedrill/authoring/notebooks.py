@@ -1,8 +1,10 @@
-"""`python -m firedrill.authoring.notebooks`: the one way in which outputs and exercises come about.
+"""`python -m firedrill.authoring.notebooks`: the one way to make outputs, exercises and links.
 
-Lessons and solutions are executed and stored with the outputs of that run; exercises are made from solutions, README's
-table of errors from the index, its pictures from the lessons. With `--check` nothing is executed or written: it fails where
-one of these is not what would be made. Names of notebooks limit what is executed.
+Lessons and solutions are executed and stored with the outputs of that run. Exercises are made from
+solutions; links between lessons and README's table of lessons from course.toml; README's errors and
+ERRORS.md from the index; README's pictures from the lessons. With `--check` nothing is executed or
+written: it fails where one of these is not what would be made. Names of notebooks limit what is
+executed.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import course
 from ..checking.exercise_files import METADATA, STARTERS, exercise, starters, text_of
 from ..course import REPOSITORY
+from . import links
 
 SANITIZE = REPOSITORY / "notebooks/sanitize.cfg"
-# The same output whatever the reader's shell says. The tests' notebooks run in the same world, see conftest.py.
+# The same output whatever the reader's shell says. The tests' notebooks run in the same world, see
+# conftest.py.
 ENVIRONMENT = {
     "TZ": "UTC",
     "LC_ALL": "C.UTF-8",
@@ -32,7 +37,10 @@ ENVIRONMENT = {
 
 
 def rules() -> list[tuple[re.Pattern[str], str]]:
-    """The sanitizing rules, which nbval applies as well: what they hide is stored as they write it, so no run leaves a diff."""
+    """The sanitizing rules. nbval applies them as well.
+
+    What they hide is stored as they write it, so no run leaves a diff.
+    """
     return [
         (re.compile(pattern), replacement)
         for pattern, replacement in re.findall(
@@ -42,7 +50,7 @@ def rules() -> list[tuple[re.Pattern[str], str]]:
 
 
 def execute(path: Path) -> None:
-    """Run a notebook from top to bottom in a fresh kernel, in its own folder, and store its outputs."""
+    """Run a notebook in a fresh kernel, in its own folder, and store its outputs."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -69,7 +77,8 @@ def execute(path: Path) -> None:
 
 
 def _keep_pictures(before: list[list[Any]], cells: list[Any]) -> None:
-    """A plot of something measured differs with each run. It is replaced when its cell, or its words, are others."""
+    """Keep the stored plot unless its cell or its words have changed: what was measured differs
+    with each run."""
     for earlier, cell in zip(before, cells, strict=True):
         stored = {
             output["metadata"].get("drawn_by"): output["data"]["image/png"]
@@ -99,9 +108,31 @@ def _apply_rules(output: Any) -> None:
                 texts[key] = pattern.sub(replacement, texts[key])
 
 
-def main() -> int:
+def everything_made() -> dict[Path, bytes]:
+    """By path, what each file that is made, and not executed, should hold."""
     from . import readme
 
+    made: dict[Path, bytes] = {}
+    given: dict[str, dict[str, str]] = {}
+    for lesson in course.lessons():
+        path = REPOSITORY / f"notebooks/{lesson.name}.ipynb"
+        made[path] = text_of(links.in_lesson(_read(path), lesson)).encode()
+    for lesson in course.exercises():
+        path = REPOSITORY / f"solutions/{lesson.name}.ipynb"
+        solution = links.in_solution(_read(path), lesson)
+        given[lesson.name] = starters(solution)
+        made[path] = text_of(solution).encode()
+        made[REPOSITORY / f"exercises/{lesson.name}.ipynb"] = text_of(exercise(solution)).encode()
+    made[STARTERS] = (json.dumps(given, ensure_ascii=False, indent=1) + "\n").encode()
+    return made | readme.pages() | readme.pictures()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return notebook
+
+
+def main() -> int:
     known = sorted(
         {
             path.stem
@@ -137,17 +168,7 @@ def main() -> int:
                     print(f"running {folder}/{path.name}", flush=True)
                     execute(path)
     outdated = []
-    solutions = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((REPOSITORY / "solutions").glob("*.ipynb"))
-    }
-    made = {
-        REPOSITORY / f"exercises/{name}.ipynb": text_of(exercise(solution)).encode()
-        for name, solution in solutions.items()
-    }
-    given = {name: starters(solution) for name, solution in solutions.items()}
-    made[STARTERS] = (json.dumps(given, ensure_ascii=False, indent=1) + "\n").encode()
-    made |= {readme.PATH: readme.updated().encode()} | readme.pictures()
+    made = everything_made()
     for path, content in made.items():
         if not path.exists() or path.read_bytes() != content:
             outdated.append(str(path.relative_to(REPOSITORY)))
@@ -156,7 +177,8 @@ def main() -> int:
                 path.write_bytes(content)
     if check and outdated:
         print(
-            f"Not what is made from the solutions and the index: {', '.join(outdated)}. Run `make notebooks`."
+            f"Not what is made from course.toml, solutions and index: {', '.join(outdated)}. "
+            "Run `make notebooks`."
         )
         return 1
     return 0

@@ -84,7 +84,7 @@ def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "workshop/README.md"):
+    for document in ("README.md", "ERRORS.md", "CONTRIBUTING.md", "workshop/README.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)\s]+)\)", text):
             if not target.startswith("https://"):
