@@ -9,6 +9,7 @@ import base64
 import itertools
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from .. import course, errors
 from ..course import REPOSITORY
@@ -95,8 +96,18 @@ def _table(entries: list[errors.Entry]) -> str:
         title = entry.title.replace("|", r"\|")
         classes = "<br>".join(f"`{one}`" for one in entry.classes)
         state = f" {entry.sqlstate}" if entry.sqlstate else ""
-        rows.append(f"| `{title}` | {classes}{state} | [{entry.section}]({entry.link}) |")
+        link = f"notebooks/{entry.lesson}.ipynb#{_anchor(entry.section)}"
+        rows.append(f"| `{title}` | {classes}{state} | [{entry.section}]({link}) |")
     return "\n".join(rows) + "\n"
+
+
+def _anchor(section: str) -> str:
+    """As JupyterLab and code hosts name a heading.
+
+    JupyterLab compares it with the heading as it stands in the link: an escape that a link does not
+    need (%2C for a comma) opens the lesson at its top.
+    """
+    return quote(section.replace(" ", "-"), safe="!$&'()*+,/:;=?@")
 
 
 def _entry(lesson: str, name: str) -> errors.Entry:

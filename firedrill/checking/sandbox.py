@@ -177,9 +177,14 @@ class Sandbox:
 
     async def clean_up(self) -> int:
         """End the tasks that the learner's code has left behind. Returns how many there were."""
-        left = {task for task in self._tasks if not task.done()}
-        await stop(left)
-        return len(left)
+        known: set[asyncio.Task[Any]] = set()
+        for _ in range(CANCELLATIONS):  # a task that is cancelled may start another one
+            left = {task for task in self._tasks if not task.done()} - known
+            if not left:
+                break
+            known |= left
+            await stop(left)
+        return len(known)
 
     @staticmethod
     async def _call(function: Callable[..., Any], arguments: tuple[Any, ...], plain: bool) -> Any:
