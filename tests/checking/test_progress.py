@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firedrill import course, drills, servers
-from firedrill.checking import progress
+from firedrill import course, drills, overview, progress, servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,8 +23,8 @@ def test_progress_is_a_line_for_each_task_and_survives_nonsense(own_progress: Pa
     progress.record("01_connecting", 2)
     assert progress.done() == {("01_connecting", 2)}
     assert own_progress.read_text().count("01_connecting 2 ") == 1
-    assert "–✔–" in progress.summary()
-    assert "1 of" in progress.summary()
+    assert "–✔–" in overview.as_text()
+    assert "1 of" in overview.as_text()
     assert "✔  Task 2" in repr(drills.open("01_connecting"))
     progress.forget("01_connecting")
     assert progress.done() == set()
@@ -56,7 +55,7 @@ def test_reset_restores_the_exercise_and_keeps_the_learners(
     monkeypatch.setattr(course, "REPOSITORY", tmp_path)
     progress.record("01_connecting", 1)
     for round_ in (1, 2):
-        said = drills.reset("1")
+        said = drills.reset("1", forget=True)
         assert f"exercises/kept/01_connecting-{round_}.ipynb" in said
     assert (tmp_path / "exercises/kept/01_connecting-1.ipynb").read_text() == "mine"
     restored = (tmp_path / "exercises/01_connecting.ipynb").read_text(encoding="utf-8")

@@ -12,8 +12,10 @@ import asyncpg
 import pytest
 
 from firedrill import drills, servers
+from firedrill.checking.drill import Task
 from firedrill.checking.examination import Examination
 from firedrill.checking.outcome import Outcome
+from firedrill.checking.report import Report
 from firedrill.checking.sandbox import Sandbox
 from firedrill.servers import cache
 
@@ -107,9 +109,17 @@ def test_a_coroutine_is_no_answer_where_a_plain_function_is_asked_for() -> None:
     assert "a coroutine came back" in str(outcome)
 
 
+async def _awaited(task: Task, code: Any) -> Report:
+    return await task.check(code)
+
+
+def checked(task: Task, code: Any) -> Report:
+    return asyncio.run(_awaited(task, code))
+
+
 def test_an_interrupted_check_says_so_and_closes_its_servers() -> None:
     async def main() -> str:
-        task = asyncio.ensure_future(drills.open(1)[2].check(returns_nothing_late))
+        task = asyncio.ensure_future(_awaited(drills.open(1)[2], returns_nothing_late))
         await called.wait()
         task.cancel()
         return repr(await task)
@@ -152,7 +162,7 @@ async def returns_nothing(dsn: str, patience: float) -> None:
 )
 def test_code_that_harms_its_servers_fails_and_leaves_none(code: Callable[..., Any]) -> None:
     with servers.open("embedded") as bystander:
-        report = asyncio.run(drills.open("01")[2].check(code))
+        report = checked(drills.open("01")[2], code)
         assert report.status == "failed"
         assert bystander.postgres.answers()
         mine = [
@@ -164,7 +174,7 @@ def test_code_that_harms_its_servers_fails_and_leaves_none(code: Callable[..., A
 
 
 def test_what_is_no_function_is_said() -> None:
-    assert "got str" in repr(asyncio.run(drills.open("01")[1].check("postgresql://")))  # type: ignore[arg-type]
+    assert "got str" in repr(checked(drills.open("01")[1], "postgresql://"))
 
 
 def test_a_check_that_names_an_unknown_trap_is_a_mistake() -> None:

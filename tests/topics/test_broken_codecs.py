@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from firedrill import drills
 
 from .bulk_loading import wrong_fixes as bulk_loading
 from .json_and_codecs import wrong_fixes as json_and_codecs
+from .proofs import checked
 
 BROKEN = [
     pytest.param(exercise, *one, id=f"{exercise} {one[1].__name__}")
@@ -25,7 +25,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("exercise", "number", "code"), BROKEN)
 def test_a_broken_codec_is_reported(exercise: str, number: int, code: Callable[..., Any]) -> None:
-    report = asyncio.run(drills.open(exercise)[number].check(code))
+    report = checked(drills.open(exercise)[number], code)
     assert report.status == "failed", report
     assert "the check came to its end" not in repr(report)
     assert all(seen for _, _, seen in report.criteria)
