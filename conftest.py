@@ -1,6 +1,9 @@
-"""Guard rails for nbval, which trusts a notebook more than it should. `pytest --nbval notebooks/` needs no other flag.
+"""Guard rails for nbval, which trusts a notebook more than it should.
 
-nbval has no ini options, so its command-line options are set here; session fixtures never run for its cells, hence hooks.
+`pytest --nbval notebooks/` needs no other flag.
+
+nbval has no ini options, so its command-line options are set here; session fixtures never run
+for its cells, hence hooks.
 """
 
 from __future__ import annotations
@@ -56,7 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Servers are chosen and fetched before a kernel starts, so that no cell prints the download or waits for it."""
+    """Servers are chosen and fetched before a kernel starts, so that no cell prints the download
+    or waits for it."""
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         try:
             os.environ["FIREDRILL_SERVERS"] = kind = servers.choose()[
@@ -71,7 +75,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_cell(item):
-            item.output_timeout = 30  # type: ignore[attr-defined]    # seconds; nbval has a fixed 5, too few on a busy machine
+            # Seconds; nbval has a fixed 5, too few on a busy machine.
+            item.output_timeout = 30  # type: ignore[attr-defined]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -82,7 +87,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"{failed} failed before, and this cell builds on it")
     if item.path.parent.name in COMPARED and cell.source.strip() and cell.execution_count is None:
         pytest.fail(
-            "This cell has no execution count: nbval would run it and compare nothing. Run `make notebooks`.",
+            "This cell has no execution count: nbval would run it and compare nothing. "
+            "Run `make notebooks`.",
             pytrace=False,
         )
 
@@ -96,7 +102,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 
 def _kernel_manager(**options: Any) -> KernelManager:
-    """Its kernel is reached by sockets. Ports are free when they are chosen, and may be taken when the kernel has started."""
+    """Its kernel is reached by sockets.
+
+    Ports are free when they are chosen, and may be taken when the kernel has started.
+    """
     file = f"{os.environ['JUPYTER_RUNTIME_DIR']}/{uuid.uuid4()}.json"
     return KernelManager(transport="ipc", connection_file=file, **options)
 

@@ -1,1 +1,2 @@
-"""`python -m benchmarks`: what the course claims about speed and memory, measured beside its peers in one run."""
+"""`python -m benchmarks`: what the course claims about speed and memory, measured beside its
+peers in one run."""

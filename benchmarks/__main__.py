@@ -1,7 +1,8 @@
 """Run every benchmark and write RESULTS.md.
 
-To add figures: write a module whose docstring says how they are measured and whose `rows()` returns them, and name it in
-`MODULES`. A peer that is not there is a row that says so, not an error.
+To add figures: write a module whose docstring says how they are measured and whose `rows()`
+returns them, and name it in `MODULES`. A peer that is not there is a row that says so, not an
+error.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def main() -> int:
 
 @contextlib.contextmanager
 def own_cache() -> Iterator[None]:
-    """A FIREDRILL_CACHE, thrown away at the end, so that nothing which this machine has done before counts.
+    """A FIREDRILL_CACHE, thrown away at the end, so that nothing which this machine has done
+    before counts.
 
     On disk, as a learner's is: /tmp may be memory.
     """
@@ -79,7 +81,8 @@ def own_cache() -> Iterator[None]:
     finally:
         with undisturbed():
             deadline = time.monotonic() + 30
-            # The pairs of kernels end a moment after the kernels, and a copy made ahead may still be under way.
+            # The pairs of kernels end a moment after the kernels, and a copy made ahead may still
+            # be under way.
             while any(folder.glob("*/run/*/owner")) and time.monotonic() < deadline:
                 time.sleep(0.1)
             while folder.exists() and time.monotonic() < deadline:
@@ -100,7 +103,8 @@ def page(rows: list[Row], facts: dict[str, str]) -> str:
         [
             "# Benchmarks",
             "",
-            "Written by `make bench`: one run, one machine, the ways of each comparison taking turns.",
+            "Written by `make bench`: one run, one machine, the ways of each comparison taking "
+            "turns.",
             "",
             HEAD,
             *map(str, rows),

@@ -1,4 +1,5 @@
-"""`python -m benchmarks.bare notebooks/01_connecting.ipynb …`: execute notebooks one after the other, and no more."""
+"""`python -m benchmarks.bare notebooks/01_connecting.ipynb …`: execute notebooks one after the
+other, and no more."""
 
 from __future__ import annotations
 

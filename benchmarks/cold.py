@@ -1,6 +1,8 @@
-"""First use: `FIREDRILL_CACHE` is a new, empty folder in each round. Counted from the call of `servers.open("embedded")`
-until asyncpg's `select 1` through PgBouncer has answered: apt's lists, 52 MB of packages, unpacking, `initdb`, the ticket
-shop's data, both servers. The download depends on the network and on the Debian mirror that this machine uses; nothing of it
+"""First use: `FIREDRILL_CACHE` is a new, empty folder in each round.
+
+Counted from the call of `servers.open("embedded")` until asyncpg's `select 1` through PgBouncer has
+answered: apt's lists, 52 MB of packages, unpacking, `initdb`, the ticket shop's data, both servers.
+The download depends on the network and on the Debian mirror that this machine uses; nothing of it
 is cached between the rounds. The last round's folder serves all the other benchmarks.
 """
 

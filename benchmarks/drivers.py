@@ -1,13 +1,17 @@
-"""Drivers, as in lesson 17: asyncpg, psycopg 3 with the text and the binary format, SQLAlchemy's Core and ORM, each on one warm
-connection in autocommit to one embedded pair, in one process with asyncio's own loop. A figure is the median call of a round;
-of the rounds the median is given and, in brackets, the worst. In each round each way makes its calls once, in an order that is
-drawn anew; one uncounted round comes first, and the garbage of the way before is collected beforehand. Each way is compared with
-asyncpg in the same table row: the ratio is that of the medians, in brackets that of the round that was worst for asyncpg.
+"""Drivers, as in lesson 17: asyncpg, psycopg 3 with the text and the binary format, SQLAlchemy's
+Core and ORM, each on one warm connection in autocommit to one embedded pair, in one process with
+asyncio's own loop. A figure is the median call of a round; of the rounds the median is given
+and, in brackets, the worst. In each round each way makes its calls once, in an order that is
+drawn anew; one uncounted round comes first, and the garbage of the way before is collected
+beforehand. Each way is compared with asyncpg in the same table row: the ratio is that of the
+medians, in brackets that of the round that was worst for asyncpg.
 
-- *one row*: a seat by its id, 200 calls a round. *Pool* is asyncpg's `pool.fetchrow`, with its reset; *no cache* is
-  `statement_cache_size=0`.
-- *rows out*: all columns of a table with an id, a number, a short text and a timestamptz; *timestamps out* is the last column.
-- *rows in*: the same into an empty table, by each driver's fastest: `COPY`, and `executemany` for SQLAlchemy.
+- *one row*: a seat by its id, 200 calls a round. *Pool* is asyncpg's `pool.fetchrow`, with its
+  reset; *no cache* is `statement_cache_size=0`.
+- *rows out*: all columns of a table with an id, a number, a short text and a timestamptz;
+  *timestamps out* is the last column.
+- *rows in*: the same into an empty table, by each driver's fastest: `COPY`, and `executemany` for
+  SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -118,8 +122,11 @@ class _Drivers:
 
     async def fill(self) -> None:
         await self.conn.execute(f"""
-            create table scans (id int primary key, gate int not null, seat text not null, at timestamptz not null);
-            insert into scans select n, n % 8, 'A' || n % 100, timestamptz '2027-03-20 19:00+00' + n * interval '1 second'
+            create table scans (
+                id int primary key, gate int not null, seat text not null, at timestamptz not null
+            );
+            insert into scans select n, n % 8, 'A' || n % 100,
+                timestamptz '2027-03-20 19:00+00' + n * interval '1 second'
             from generate_series(1, {OUT}) n""")
 
     async def empty(self) -> None:
@@ -221,16 +228,14 @@ async def _measure(
 
 def _compared(what: str, found: dict[str, list[float]]) -> list[Row]:
     usual = found.pop("asyncpg")
-    return [
-        Row(
-            f"{what}, {way}",
-            _milliseconds(own),
-            "asyncpg",
-            _milliseconds(usual),
-            f"{median(own) / median(usual):.2f}x ({min(a / b for a, b in zip(own, usual, strict=True)):.2f}x)",
+    rows = []
+    for way, own in found.items():
+        worst = min(a / b for a, b in zip(own, usual, strict=True))
+        ratio = f"{median(own) / median(usual):.2f}x ({worst:.2f}x)"
+        rows.append(
+            Row(f"{what}, {way}", _milliseconds(own), "asyncpg", _milliseconds(usual), ratio)
         )
-        for way, own in found.items()
-    ]
+    return rows
 
 
 def _milliseconds(values: list[float]) -> str:

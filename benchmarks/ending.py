@@ -32,10 +32,12 @@ def undisturbed() -> Iterator[None]:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """As `subprocess.run`, in the repository. Interrupted, it lets the command end what it has started itself.
+    """As `subprocess.run`, in the repository.
 
-    In a session of its own: Ctrl-C in a terminal reaches only this process, which decides. Raises `RuntimeError` with the
-    end of what the command printed.
+    Interrupted, it lets the command end what it has started itself.
+
+    In a session of its own: Ctrl-C in a terminal reaches only this process, which decides.
+    Raises `RuntimeError` with the end of what the command printed.
     """
     process = subprocess.Popen(
         command,

@@ -25,7 +25,8 @@ def pytest_postgresql() -> Iterator[float]:
     if cache.SERVER_USER:
         os.chown(folder, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
     here, there = multiprocessing.Pipe()
-    # Forked, not started anew: nobody may not be allowed to execute this Python, but may go on in it.
+    # Forked, not started anew: nobody may not be allowed to execute this Python, but may go on in
+    # it.
     process = multiprocessing.get_context("fork").Process(
         target=_execute, args=(here, there, f"{programs}/pg_ctl", folder, free_ports(1)[0])
     )
@@ -44,7 +45,8 @@ def pytest_postgresql() -> Iterator[float]:
 
 
 def _execute(parents: Connection, pipe: Connection, pg_ctl: str, folder: str, port: int) -> None:
-    """In the forked process: send the seconds, or the reason for none; end the server when the parent hangs up or dies."""
+    """In the forked process: send the seconds, or the reason for none; end the server when the
+    parent hangs up or dies."""
     parents.close()
     os.setsid()  # Ctrl-C in a terminal is for the parent
     os.chdir(folder)

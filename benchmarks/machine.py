@@ -27,9 +27,9 @@ IMAGES = (
 
 
 def facts() -> dict[str, str]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     found = {
-        "machine": f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB, "
-        f"{platform.machine()}, {_system()}",
+        "machine": f"{os.cpu_count()} cores, {memory:.0f} GB, {platform.machine()}, {_system()}",
         "load average (1, 5, 15 min)": ", ".join(f"{load:.1f}" for load in os.getloadavg()),
         "Python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},

@@ -1,8 +1,10 @@
-"""Memory: the proportional set size (Pss in /proc/PID/smaps_rollup: memory shared by several processes is divided among
-them) of all processes that opening one embedded pair has started: PostgreSQL, PgBouncer, and the shell that watches over
-them. Taken twice, each time after 3 s of rest: when nobody has asked anything yet, and after the first query, from when on
-PgBouncer keeps a connection to PostgreSQL (`server_idle_timeout`, ten minutes). The kernel of the notebook is not counted,
-nor is the page cache. No other pair shares this one's programs: two at a time would take less than twice as much.
+"""Memory: the proportional set size (Pss in /proc/PID/smaps_rollup: memory shared by several
+processes is divided among them) of all processes that opening one embedded pair has started:
+PostgreSQL, PgBouncer, and the shell that watches over them. Taken twice, each time after 3 s of
+rest: when nobody has asked anything yet, and after the first query, from when on PgBouncer keeps
+a connection to PostgreSQL (`server_idle_timeout`, ten minutes). The kernel of the notebook is
+not counted, nor is the page cache. No other pair shares this one's programs: two at a time would
+take less than twice as much.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Notebooks: `pytest --nbval notebooks/`, which runs and compares them, beside the same notebooks executed by nbclient one
-after the other in one process, without comparing. Both are whole processes, from start to end, so pytest's own start and
-collection count, as do Python's and nbclient's; the kernels, the environment and the embedded servers are the same. The two
-take turns, one uncounted run of each first. Few notebooks make pytest's fixed costs weigh more.
+"""Notebooks: `pytest --nbval notebooks/`, which runs and compares them, beside the same
+notebooks executed by nbclient one after the other in one process, without comparing. Both are
+whole processes, from start to end, so pytest's own start and collection count, as do Python's
+and nbclient's; the kernels, the environment and the embedded servers are the same. The two take
+turns, one uncounted run of each first. Few notebooks make pytest's fixed costs weigh more.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from .row import REPOSITORY, Row, in_seconds, not_measured
 
 ROUNDS = 1  # all notebooks, each way: minutes
 TARGET = 1.3
-# pytest-postgresql, a peer of `opening`, would be loaded by every pytest here, which no learner's is.
+# pytest-postgresql, a peer of `opening`, would be loaded by every pytest here, which no learner's
+# is.
 NBVAL = [
     sys.executable,
     "-m",

@@ -1,19 +1,25 @@
-"""Opening a pair: every time until asyncpg's `select 1` has answered. Removal and imports are not counted. In each round
-each way is taken once, and each round begins with another one; one uncounted round comes first. The ratio is that of the
-medians; in brackets the ratio of the round that was worst for the course.
+"""Opening a pair: every time until asyncpg's `select 1` has answered.
 
-- *embedded*: `servers.open("embedded")`, PostgreSQL with the ticket shop's data and PgBouncer; `select 1` goes through
-  PgBouncer. The course prepares the next pair's data directory in the background as soon as one is opened, and in this
-  benchmark it always has the time to. *A second pair at once* is opened when the first has answered: its data directory
-  is copied while it waits, beside the copy in the background.
-- *docker compose*: `docker compose up --detach --wait` of the course's own docker-compose.yml, images present, the same data;
-  `select 1` goes through PgBouncer. Its health checks come after 1 s at the earliest, which is part of what `--wait` costs.
-  *Without health checks* is the course's own way to open the same containers, `servers.open("docker")`.
-- *testcontainers*: PostgresContainer("postgres:17") alone, no PgBouncer, no data; polled each 0.1 s instead of 1 s, `initdb`
-  without sync and the server without fsync, for speed. Its "ryuk" container, which would cost more, is switched off.
-- *pytest-postgresql*: the executor behind its fixture `postgresql_proc`, alone, with the embedded PostgreSQL's programs; no
-  PgBouncer, no data, and without the template database that the fixture makes after it. When the benchmark runs as root,
-  which PostgreSQL refuses, the executor runs in a forked process that has become the user nobody.
+Removal and imports are not counted. In each round each way is taken once, and each round begins
+with another one; one uncounted round comes first. The ratio is that of the medians; in brackets the
+ratio of the round that was worst for the course.
+
+- *embedded*: `servers.open("embedded")`, PostgreSQL with the ticket shop's data and PgBouncer;
+  `select 1` goes through PgBouncer. The course prepares the next pair's data directory in the
+  background as soon as one is opened, and in this benchmark it always has the time to. *A second
+  pair at once* is opened when the first has answered: its data directory is copied while it waits,
+  beside the copy in the background.
+- *docker compose*: `docker compose up --detach --wait` of the course's own docker-compose.yml,
+  images present, the same data; `select 1` goes through PgBouncer. Its health checks come after 1 s
+  at the earliest, which is part of what `--wait` costs. *Without health checks* is the course's own
+  way to open the same containers, `servers.open("docker")`.
+- *testcontainers*: PostgresContainer("postgres:17") alone, no PgBouncer, no data; polled each 0.1 s
+  instead of 1 s, `initdb` without sync and the server without fsync, for speed. Its "ryuk"
+  container, which would cost more, is switched off.
+- *pytest-postgresql*: the executor behind its fixture `postgresql_proc`, alone, with the embedded
+  PostgreSQL's programs; no PgBouncer, no data, and without the template database that the fixture
+  makes after it. When the benchmark runs as root, which PostgreSQL refuses, the executor runs in a
+  forked process that has become the user nobody.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Lesson 10's remedies: asyncpg's `fetchval` of a seat by its id, on one warm connection of each way, to one embedded pair. In
-each round each way makes 300 calls, in an order that is drawn anew; one uncounted round comes first. Each way is compared with
-asyncpg as it is behind PgBouncer 1.24 as it is (`max_prepared_statements = 200`, transaction mode). The rows below count answers
-under the lesson's load, 2 processes x 4 connections x 100 calls, before and after each remedy.
+"""Lesson 10's remedies: asyncpg's `fetchval` of a seat by its id, on one warm connection of each
+way, to one embedded pair. In each round each way makes 300 calls, in an order that is drawn
+anew; one uncounted round comes first. Each way is compared with asyncpg as it is behind
+PgBouncer 1.24 as it is (`max_prepared_statements = 200`, transaction mode). The rows below count
+answers under the lesson's load, 2 processes x 4 connections x 100 calls, before and after each
+remedy.
 """
 
 from __future__ import annotations
@@ -87,7 +89,8 @@ async def _answers(stack: Stack) -> list[Row]:
         report = await load.run(
             _work, dsn=stack.pgbouncer.dsn(database), processes=2, tasks=tasks, times=100, **options
         )
-        counts = f"{report.right} of {report.total} right, {report.wrong} wrong, {report.errors.total()} errors"
+        errors = report.errors.total()
+        counts = f"{report.right} of {report.total} right, {report.wrong} wrong, {errors} errors"
         if what == "no remedy":
             made.append(Row(f"answers under load, {what}", counts))
         else:

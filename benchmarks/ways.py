@@ -1,4 +1,8 @@
-"""Ways to open servers. Each is a context manager that gives the seconds until asyncpg had its answer, and then removes them."""
+"""Ways to open servers.
+
+Each is a context manager that gives the seconds until asyncpg had its answer, and then removes
+them.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +95,8 @@ def testcontainers() -> Iterator[float]:
     }  # read when it is imported
     from testcontainers.community.postgres import PostgresContainer
 
-    # The database and the user that every image has; as `postgres` from the start, which saves the image a change of user.
+    # The database and the user that every image has; as `postgres` from the start, which saves the
+    # image a change of user.
     container = PostgresContainer(
         "postgres:17", username="postgres", password="bench", dbname="postgres", driver=None
     )

@@ -1,12 +1,15 @@
-"""The recording proxy, `firedrill.wire`: asyncpg's `fetchval("select 1")` on one warm connection of each way, embedded
-servers. In each round each way makes 500 calls, and each round begins with another way; one uncounted round comes first. A
-figure is the median latency of a round; of the rounds the median is given and, in brackets, the worst. The ratio is that of
-the medians; in brackets that of the round that was worst for the course.
+"""The recording proxy, `firedrill.wire`: asyncpg's `fetchval("select 1")` on one warm connection
+of each way, embedded servers. In each round each way makes 500 calls, and each round begins with
+another way; one uncounted round comes first. A figure is the median latency of a round; of the
+rounds the median is given and, in brackets, the worst. The ratio is that of the medians; in
+brackets that of the round that was worst for the course.
 
 - *recording proxy*: `wire.tap(stack, before="postgres")`: decodes and records both directions.
-- *bare relay*: 25 lines of asyncio streams in this module, which copy bytes and know nothing. Like the proxy, it runs in a
-  thread of the client's own process, so both share its interpreter lock with the client.
-- *direct*: no proxy at all. *Both sides of PgBouncer* are two proxies, `wire.tap(stack)`, against another pair's PgBouncer.
+- *bare relay*: 25 lines of asyncio streams in this module, which copy bytes and know nothing. Like
+  the proxy, it runs in a thread of the client's own process, so both share its interpreter lock
+  with the client.
+- *direct*: no proxy at all. *Both sides of PgBouncer* are two proxies, `wire.tap(stack)`, against
+  another pair's PgBouncer.
 """
 
 from __future__ import annotations

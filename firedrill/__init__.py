@@ -1,1 +1,2 @@
-"""The helper package of the asyncpg fire drills: it starts servers, breaks them, looks at them and checks exercises."""
+"""The helper package of the asyncpg fire drills: it starts servers, breaks them, looks at them
+and checks exercises."""

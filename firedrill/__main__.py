@@ -1,4 +1,4 @@
-"""The command `firedrill`: from an error to its lesson, the servers, the learner's progress. `firedrill --help`."""
+"""The command `firedrill`: from an error to its lesson, the servers, the learner's progress."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def _explain(options: argparse.Namespace) -> int:
     found = errors.find(pasted)
     if not found:
         print(
-            "This error is not in the index yet. The table of lessons is in README.md; what is left out can be asked for "
-            "in an issue, with the whole text of the error."
+            "This error is not in the index yet. The table of lessons is in README.md; what is "
+            "left out can be asked for in an issue, with the whole text of the error."
         )
         return 1
     for entry in found:

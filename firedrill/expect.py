@@ -1,4 +1,5 @@
-"""`with expect(asyncpg.X):` prints the error that the block raises, and fails if it raises none, or another one."""
+"""`with expect(asyncpg.X):` prints the error that the block raises. It fails if there is none, or
+another one."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from typing import Self
 
 
 class expect:
-    """Afterwards, `exception` is what was raised. The leaves of an ExceptionGroup are expected each.
+    """Afterwards, `exception` is what was raised.
+
+    The leaves of an ExceptionGroup are expected each.
 
     Raises `AssertionError` when nothing, or something else, was raised.
     """
@@ -17,7 +20,8 @@ class expect:
     exception: BaseException
 
     def __init__(self, *classes: type[BaseException], hint: bool = True) -> None:
-        """`hint=False` leaves the HINT below an error out: asyncpg's own fills a screen, each time."""
+        """`hint=False` leaves the HINT below an error out: asyncpg's own fills a screen, each
+        time."""
         self.classes, self.hint = classes, hint
 
     def __enter__(self) -> Self:
@@ -40,7 +44,8 @@ class expect:
 
 
 def describe(error: BaseException) -> str:
-    """Class, SQLSTATE and text, as "asyncpg.InvalidPasswordError [28P01]: password authentication failed …"."""
+    """Class, SQLSTATE and text, as "asyncpg.InvalidPasswordError [28P01]: password
+    authentication failed …"."""
     if isinstance(error, BaseExceptionGroup):
         counted = Counter(describe(leaf) for leaf in _leaves(error))
         return f"{public_name(type(error))} of {counted.total()}:\n" + "\n".join(

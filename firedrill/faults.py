@@ -1,4 +1,5 @@
-"""States of PostgreSQL that are over too soon to be met by chance, held long enough to be looked at."""
+"""States of PostgreSQL that are over too soon to be met by chance, held long enough to be looked
+at."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from .servers.server import SUPERUSER, Server
 
 @contextlib.asynccontextmanager
 async def shutting_down(postgres: Server) -> AsyncIterator[None]:
-    """A smart shutdown waits for the last client, and this holds one. Afterwards the server is started again.
+    """A smart shutdown waits for the last client, and this holds one.
+
+    Afterwards the server is started again.
 
     https://www.postgresql.org/docs/17/server-shutdown.html
     """
@@ -32,9 +35,11 @@ async def shutting_down(postgres: Server) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def starting_up(postgres: Server, seconds: float) -> AsyncIterator[None]:
-    """A start that is not over until `seconds` after the block began: the server recovers from an archive that is slow to answer.
+    """A start that is not over until `seconds` after the block began: the server recovers from
+    an archive that is slow to answer.
 
-    Afterwards the server is up. https://www.postgresql.org/docs/17/continuous-archiving.html#BACKUP-PITR-RECOVERY
+    Afterwards the server is up.
+    https://www.postgresql.org/docs/17/continuous-archiving.html#BACKUP-PITR-RECOVERY
     """
     connection = await asyncpg.connect(postgres.dsn(user=SUPERUSER))
     await connection.execute(

@@ -1,10 +1,12 @@
-"""Processes forked by one that has imported what they need: pytest, or FastAPI, takes a second of processor time.
+"""Processes forked by one that has imported what they need: pytest, or FastAPI, takes a second
+of processor time.
 
     runs = Forks("firedrill.pytests:run", "pytest", "asyncpg")
-    fork = runs.start("log.txt", folder="testing")      # run(folder="testing"), in a process of its own
+    fork = runs.start("log.txt", folder="testing")  # run(folder="testing"), in a process of its own
     fork.exit_code, fork.kill()
 
-The process that forks is asked on its standard input, a line of JSON each, and kills all when that ends, with the notebook.
+The process that forks is asked on its standard input, a line of JSON each, and kills all when
+that ends, with the notebook.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Forks:
-    """Of one function, `module:function`. Its keyword arguments are JSON, what it returns is the exit code."""
+    """Of one function, `module:function`.
+
+    Its keyword arguments are JSON, what it returns is the exit code.
+    """
 
     def __init__(self, function: str, *modules: str) -> None:
         self._command = [sys.executable, "-m", __name__, function, *modules]
@@ -132,7 +137,8 @@ def serve(name: str, *modules: str) -> None:
 
 
 def _exit_code(pid: int) -> int | None:
-    """A number is given to no other process before it is waited for, so what the fork has left behind is killed before that."""
+    """A number is given to no other process before it is waited for, so what the fork has left
+    behind is killed before that."""
     if not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         return None
     _kill({pid})

@@ -1,10 +1,11 @@
-"""N tasks in each of N processes run one function again and again: how fast it is, how often it fails, how often it lies.
+"""N tasks in each of N processes run one function again and again: how fast it is, how often it
+fails, how often it lies.
 
     async def work(conn, number): ...           # returns True where the answer was right
     await load.run(work, dsn=dsn, processes=2, tasks=4, times=30)
 
-The function is sent to the processes as source text, so it has to import or define within itself what it needs beyond
-`asyncio` and `asyncpg`.
+The function is sent to the processes as source text, so it has to import or define within itself
+what it needs beyond `asyncio` and `asyncpg`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Report:
 
     def __repr__(self) -> str:
         lines = [
-            f"{self.total} calls: {self.right} right, {self.wrong} wrong, {self.errors.total()} errors"
+            f"{self.total} calls: {self.right} right, {self.wrong} wrong, "
+            f"{self.errors.total()} errors"
         ]
         return "\n".join(
             lines + [f"  {count:>5} x {name}" for name, count in self.errors.most_common()]
@@ -67,10 +69,12 @@ async def run(
     times: int = 1,
     **options: Any,
 ) -> Report:
-    """Call `work(connection, number)` `times` times in each of `tasks` connections in each of `processes`.
+    """Call `work(connection, number)` `times` times in each of `tasks` connections in each of
+    `processes`.
 
-    Each task has a connection of its own, made with `dsn` and `options` (those of `asyncpg.connect`). All processes begin
-    together, when every connection is there. A falsy result counts as wrong.
+    Each task has a connection of its own, made with `dsn` and `options` (those of
+    `asyncpg.connect`). All processes begin together, when every connection is there. A falsy
+    result counts as wrong.
     """
     source = textwrap.dedent(inspect.getsource(work))
     workers = await asyncio.gather(*(worker.start() for _ in range(processes)))
@@ -78,7 +82,8 @@ async def run(
         await asyncio.gather(
             *(
                 one(
-                    f"from firedrill import load\n{source}\nruns = await load.prepare({work.__name__}, "
+                    f"from firedrill import load\n{source}\n"
+                    f"runs = await load.prepare({work.__name__}, "
                     f"dsn, options, {tasks}, {times}, {tasks * times} * {number})",
                     dsn=dsn,
                     options=options,
@@ -122,7 +127,8 @@ async def prepare(
                 report.right += bool(good)
                 report.wrong += not good
             report.latencies.append(time.perf_counter() - before)
-        # Whoever is done leaves: behind PgBouncer in session mode others may wait for its server connection.
+        # Whoever is done leaves: behind PgBouncer in session mode others may wait for its server
+        # connection.
         connections[task].terminate()
 
     async def runs() -> Report:

@@ -1,10 +1,12 @@
-"""What each of PgBouncer's pool modes leaves of a session: a probe for each feature, run in every mode by one loop.
+"""What each of PgBouncer's pool modes leaves of a session: a probe for each feature, run in
+every mode by one loop.
 
     found = await modes.matrix(stack)
     modes.draw(found)
 
-A probe has two clients, `a` and `b`. `async with elsewhere():` lets a third hold the backend that was used last, so that in
-transaction and statement mode `a` meets another one. A probe says what came of it, or is refused with an error.
+A probe has two clients, `a` and `b`. `async with elsewhere():` lets a third hold the backend
+that was used last, so that in transaction and statement mode `a` meets another one. A probe says
+what came of it, or is refused with an error.
 """
 
 from __future__ import annotations
@@ -151,9 +153,11 @@ FEATURES: dict[str, Probe] = {
 
 
 async def matrix(stack: Stack, *features: str) -> views.Table:
-    """A row for each feature, or for those named; a column for PostgreSQL itself and for each pool mode."""
+    """A row for each feature, or for those named; a column for PostgreSQL itself and for each
+    pool mode."""
     names = features or tuple(FEATURES)
-    # One after the other: all modes lead to one database, where they would meet each other's locks and notifications.
+    # One after the other: all modes lead to one database, where they would meet each other's locks
+    # and notifications.
     columns = [await _column(stack, mode, names) for mode in ("direct", *POOL_MODES)]
     return views.Table(["feature", "direct", *POOL_MODES], list(zip(names, *columns, strict=True)))
 
@@ -209,7 +213,8 @@ async def _column(stack: Stack, mode: str, features: tuple[str, ...]) -> list[st
 async def _probed(probe: Probe, a: Any, b: Any, third: Any, dsn: str) -> str:
     @contextlib.asynccontextmanager
     async def elsewhere() -> AsyncIterator[None]:
-        # A statement that is prepared and not executed holds its backend, in statement mode too. Not from a cache, though.
+        # A statement that is prepared and not executed holds its backend, in statement mode too.
+        # Not from a cache, though.
         statement = await third.prepare("select 1")
         try:
             yield

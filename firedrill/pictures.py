@@ -1,4 +1,5 @@
-"""The lessons' pictures, each with the same in words: for screen readers, plain text, and nbval, which compares no pixels."""
+"""The lessons' pictures, each with the same in words: for screen readers, plain text, and nbval,
+which compares no pixels."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ def show(figure: Figure, words: str) -> None:
 
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=80, format="png", metadata={"Software": None})
-    # An octree keeps small areas of a pale colour apart; Pillow's other ways draw a timeline's grey as its pink.
+    # An octree keeps small areas of a pale colour apart; Pillow's other ways draw a timeline's grey
+    # as its pink.
     flat = (
         Image.open(drawn)
         .convert("RGB")
@@ -60,7 +62,10 @@ def show(figure: Figure, words: str) -> None:
 
 
 def bars(values: dict[str, float], what: str) -> None:
-    """Horizontal bars of measured values, relative to the smallest. The words name them, and no numbers, which vary."""
+    """Horizontal bars of measured values, relative to the smallest.
+
+    The words name them, and no numbers, which vary.
+    """
     from matplotlib.figure import Figure
 
     least = min(values.values())
@@ -126,8 +131,12 @@ def connecting() -> None:
         figure,
         "Steps of connecting, and their errors:\n"
         + "\n".join(
-            f"{number}. {step} ({whose}): {', '.join(' '.join(line.split()) for line in errors.splitlines())}"
+            f"{number}. {step} ({whose}): {_in_one_line(errors)}"
             for number, (step, whose, _, errors) in enumerate(STEPS, 1)
         )
         + f"\n{TIMEOUT}",
     )
+
+
+def _in_one_line(errors: str) -> str:
+    return ", ".join(" ".join(line.split()) for line in errors.splitlines())

@@ -1,10 +1,12 @@
-"""pytest, as many runs as a lesson or a check needs: one process imports it, and each run is a fork of that process.
+"""pytest, as many runs as a lesson or a check needs: one process imports it, and each run is a
+fork of that process.
 
     pytest = pytests.Pytest("testing", DATABASE_URL=dsn)
-    await pytest("test_sales.py", "--asyncio-mode=auto")        # shows the summary that pytest prints
+    await pytest("test_sales.py", "--asyncio-mode=auto")    # shows the summary that pytest prints
 
-Every run is a pytest of its own, in `folder` with the pytest.ini that is there, and in a process group of its own: it is ended
-with all that it started when it takes too long or writes too much, and when the notebook ends.
+Every run is a pytest of its own, in `folder` with the pytest.ini that is there, and in a process
+group of its own: it is ended with all that it started when it takes too long or writes too much,
+and when the notebook ends.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from .forks import Forks
 LIMIT = 30.0  # seconds that a run may take
 FLOOD = 1 << 20  # bytes that it may write into any one file
 LOOK = 0.01  # seconds between two looks at a run that goes on
-# Of the plugins that are installed only these. No bytecode: it is told apart by the second and the size of a file.
+# Of the plugins that are installed only these. No bytecode: it is told apart by the second and the
+# size of a file.
 ASYNCIO, XDIST = "pytest_asyncio.plugin", "xdist.plugin"
 WORLD = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -37,7 +40,8 @@ WORLD = {
     "NO_COLOR": "1",
 }
 OPTIONS = ("-q", "--no-header", "--tb=no", "-rpfEsx", "-p", "no:cacheprovider")
-# xdist's workers get the arguments and no more, so a run with `-n` names its plugins there. They were imported before.
+# xdist's workers get the arguments and no more, so a run with `-n` names its plugins there. They
+# were imported before.
 PARALLEL = (f"-p{ASYNCIO}", f"-p{XDIST}", "-Wignore::pytest.PytestAssertRewriteWarning")
 LOOPS = re.compile(r"Task <.*> got Future <.*> attached")
 SUMMARY = re.compile(r"^(?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b.*", re.M)
@@ -54,7 +58,7 @@ class Run:
 
     @property
     def lines(self) -> list[str]:
-        """ "PASSED test_sales.py::test_total", "FAILED test_sales.py::test_total - assert 1 == 2", and so on."""
+        """ "PASSED test_sales.py::test_total", "FAILED test_sales.py::test_sum - assert 1 == 2"."""
         return [
             LOOPS.sub("Task <…> got Future <…> attached", line)
             for line in SUMMARY.findall(self.output)
@@ -71,7 +75,10 @@ class Run:
 
 
 class Pytest:
-    """Runs in `folder`, with `variables` in their environment. They need not import the module `load` each."""
+    """Runs in `folder`, with `variables` in their environment.
+
+    They need not import the module `load` each.
+    """
 
     def __init__(self, folder: str | Path, load: str = "", **variables: str) -> None:
         self._folder, self._variables = Path(folder).resolve(), variables
@@ -79,7 +86,10 @@ class Pytest:
         self._forks.prepare()
 
     async def __call__(self, *arguments: str, limit: float = LIMIT, **variables: str) -> Run:
-        """One run, with pytest's arguments; several may go on at a time. `variables` are added to its environment."""
+        """One run, with pytest's arguments; several may go on at a time.
+
+        `variables` are added to its environment.
+        """
         await asyncio.to_thread(self._forks.ready)
         with tempfile.NamedTemporaryFile(prefix="firedrill-pytest-") as output:
             fork = self._forks.start(

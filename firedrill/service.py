@@ -1,10 +1,12 @@
-"""Web services in processes of their own: `uvicorn app:app`, in a folder, on a free port of 127.0.0.1.
+"""Web services in processes of their own: `uvicorn app:app`, in a folder, on a free port of
+127.0.0.1.
 
     shop = await service.start("shop", "app:app", DSN=dsn)     # keywords: its environment variables
     shop.url, shop.pid, shop.log()
-    await shop.stop()                                           # SIGTERM: requests are finished, the lifespan ends
+    await shop.stop()               # SIGTERM: requests are finished, the lifespan ends
 
-All are forked by one process that has imported FastAPI, and end with the notebook, by kill -9 too: see `forks`.
+All are forked by one process that has imported FastAPI, and end with the notebook, by kill -9
+too: see `forks`.
 """
 
 from __future__ import annotations
@@ -97,9 +99,12 @@ async def start(
     graceful: float | None = None,
     **environment: str,
 ) -> Service:
-    """Returns when it accepts connections, after the start of its lifespan. `graceful` is --timeout-graceful-shutdown.
+    """Returns when it accepts connections, after the start of its lifespan.
 
-    Raises `Unavailable` with the end of its log if it ends, or does not listen within `timeout` seconds. Nothing is left then.
+    `graceful` is --timeout-graceful-shutdown.
+
+    Raises `Unavailable` with the end of its log if it ends, or does not listen within `timeout`
+    seconds. Nothing is left then.
     """
     log = tempfile.NamedTemporaryFile()  # noqa: SIM115  lives as long as the service
     await asyncio.to_thread(_forks.ready)
@@ -118,11 +123,13 @@ async def start(
         while not service._listens():
             if not service.is_running:
                 raise Unavailable(
-                    f"{app} ended with exit code {service.exit_code}. Its log ends with:\n{_end(service)}"
+                    f"{app} ended with exit code {service.exit_code}. "
+                    f"Its log ends with:\n{_end(service)}"
                 )
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"{app} did not listen within {timeout:g} s. Its log ends with:\n{_end(service)}"
+                    f"{app} did not listen within {timeout:g} s. "
+                    f"Its log ends with:\n{_end(service)}"
                 )
             await asyncio.sleep(0.01)
     except BaseException:

@@ -1,4 +1,7 @@
-"""TLS for PostgreSQL, switched on and off while it runs, with certificates of our own. All through SQL, so in a container too."""
+"""TLS for PostgreSQL, switched on and off while it runs, with certificates of our own.
+
+All through SQL, so in a container too.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ from .servers.server import SUPERUSER, Server
 
 
 async def enable(postgres: Server, ca: trustme.CA | None = None, *names: str) -> None:
-    """Give `postgres` a certificate for `names` (by default localhost and 127.0.0.1), signed by `ca`, and switch TLS on.
+    """Give `postgres` a certificate for `names` (by default localhost and 127.0.0.1), signed by
+    `ca`, and switch TLS on.
 
-    Without `ca` the certificate is signed by itself. Called again, it exchanges the certificate: PostgreSQL reads it at a
-    reload, see https://www.postgresql.org/docs/17/ssl-tcp.html
+    Without `ca` the certificate is signed by itself. Called again, it exchanges the certificate:
+    PostgreSQL reads it at a reload, see https://www.postgresql.org/docs/17/ssl-tcp.html
     """
     if ca:
         leaf = ca.issue_cert(*(names or ("localhost", "127.0.0.1")))
@@ -38,7 +42,8 @@ async def disable(postgres: Server) -> None:
 
 
 async def require(postgres: Server, demanded: bool = True) -> None:
-    """Refuse connections without TLS (or not any more): `hostssl` in place of `host` in pg_hba.conf."""
+    """Refuse connections without TLS (or not any more): `hostssl` instead of `host` in
+    pg_hba.conf."""
     before, after = ("\nhost ", "\nhostssl ") if demanded else ("\nhostssl ", "\nhost ")
     async with _superuser(postgres) as connection:
         rules: str = await connection.fetchval("select pg_read_file('pg_hba.conf')")

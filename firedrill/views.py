@@ -19,12 +19,14 @@ __all__ = ["Table", "backends", "letter", "locks", "pools", "show", "start_lette
 
 
 async def backends(postgres: Server) -> Table:
-    """The client backends of `pg_stat_activity`: who is connected, in which state, waiting for what, with which query."""
+    """The client backends of `pg_stat_activity`: who is connected, in which state, waiting for
+    what, with which query."""
     rows = await _look(
         postgres,
         """
         select pid, application_name, usename, state, query,
-               case when state <> 'active' then null else wait_event_type || ': ' || wait_event end as wait
+               case when state <> 'active' then null
+                    else wait_event_type || ': ' || wait_event end as wait
         from pg_stat_activity
         where backend_type = 'client backend' and pid <> pg_backend_pid()
         order by backend_start, pid""",
@@ -72,7 +74,8 @@ async def locks(postgres: Server) -> Table:
 
 
 async def pools(pgbouncer: Server) -> Table:
-    """`SHOW POOLS` of PgBouncer's console, without its own pool: clients and servers by state, for each database and user."""
+    """`SHOW POOLS` of PgBouncer's console, without its own pool: clients and servers by state,
+    for each database and user."""
     columns = (
         "database",
         "user",
@@ -92,8 +95,8 @@ async def pools(pgbouncer: Server) -> Table:
 async def show(pgbouncer: Server, what: str) -> list[dict[str, Any]]:
     """The rows of `SHOW <what>`, all columns.
 
-    The console answers the simple query protocol only, which asyncpg does not use to fetch rows; psycopg's ClientCursor does.
-    https://www.pgbouncer.org/usage.html#admin-console
+    The console answers the simple query protocol only, which asyncpg does not use to fetch rows;
+    psycopg's ClientCursor does. https://www.pgbouncer.org/usage.html#admin-console
     """
     connection = await psycopg.AsyncConnection.connect(
         pgbouncer.dsn("pgbouncer", user=SUPERUSER),
@@ -107,14 +110,16 @@ async def show(pgbouncer: Server, what: str) -> list[dict[str, Any]]:
 
 
 async def _look(postgres: Server, query: str) -> list[asyncpg.Record]:
-    # Without a cache: to look uses up none of asyncpg's counted statement names, which a lesson may show.
+    # Without a cache: to look uses up none of asyncpg's counted statement names, which a lesson may
+    # show.
     connection = await asyncpg.connect(
         postgres.dsn(user=SUPERUSER), timeout=10, statement_cache_size=0
     )
     try:
         # Letters go by the order of connecting, whoever of them the view then shows.
         for row in await connection.fetch("""select pid from pg_stat_activity
-                where backend_type = 'client backend' and pid <> pg_backend_pid() order by backend_start, pid"""):
+                where backend_type = 'client backend' and pid <> pg_backend_pid()
+                order by backend_start, pid"""):
             letter(postgres, row["pid"])
         rows: list[asyncpg.Record] = await connection.fetch(query)
         return rows

@@ -1,4 +1,5 @@
-"""A second Python process for a notebook, since asyncpg counts the names of its prepared statements per process.
+"""A second Python process for a notebook, since asyncpg counts the names of its prepared
+statements per process.
 
     b = await worker.start(dsn=stack.pgbouncer.dsn("transaction"))
     await b("conn = await asyncpg.connect(dsn)")
@@ -21,9 +22,11 @@ LENGTH = struct.Struct("!I")
 
 
 class Worker:
-    """Await `worker(source)`: the process runs it at its top level, as a notebook runs a cell, and gives the last value.
+    """Await `worker(source)`: the process runs it at its top level, as a notebook runs a cell,
+    and gives the last value.
 
-    What cannot be pickled (a Record, a connection) raises TypeError or the like, after the source has run.
+    What cannot be pickled (a Record, a connection) raises TypeError or the like, after the
+    source has run.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -91,7 +94,10 @@ async def serve() -> None:
 
 
 async def run(source: str, world: dict[str, Any]) -> Any:
-    """Execute `source` in `world`; `await` may stand at its top level. Returns the value of its last line, if that has one."""
+    """Execute `source` in `world`; `await` may stand at its top level.
+
+    Returns the value of its last line, if that has one.
+    """
     tree = ast.parse(source)
     last = tree.body[-1] if tree.body else None
     parts: list[tuple[ast.Module | ast.Expression, str]] = [(tree, "exec")]

@@ -43,19 +43,23 @@ FLAGS = [
 ]
 SECONDS = 60  # for any one step; the slowest takes 3 on two cores
 
-# The notebook's own signals, not the page's looks: the status bar says "Idle" before there is a kernel.
+# The notebook's own signals, not the page's looks: the status bar says "Idle" before there is a
+# kernel.
 OPEN = """async path => {
   const panel = await jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'});
-  await panel.context.ready; await panel.sessionContext.ready; await panel.sessionContext.session.kernel.info;
+  await panel.context.ready; await panel.sessionContext.ready;
+  await panel.sessionContext.session.kernel.info;
   return panel.id;
 }"""
 RUN_ALL = """async ([path, seconds]) => {
   const panel = await jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'});
-  await panel.context.ready; await panel.sessionContext.ready; await panel.sessionContext.session.kernel.info;
+  await panel.context.ready; await panel.sessionContext.ready;
+  await panel.sessionContext.session.kernel.info;
   await jupyterapp.commands.execute('notebook:clear-all-cell-outputs');
   await jupyterapp.commands.execute('notebook:run-all-cells');
   // The command returns early when a cell raises: look at the cells.
-  const cells = panel.content.widgets.filter(c => c.model.type === 'code' && c.model.sharedModel.source.trim());
+  const cells = panel.content.widgets.filter(
+    c => c.model.type === 'code' && c.model.sharedModel.source.trim());
   const end = Date.now() + seconds * 1000;
   while (cells.some(c => c.model.executionCount === null || c.model.executionState === 'running')) {
     if (Date.now() > end) throw new Error('cells still running after ' + seconds + ' s in ' + path);
@@ -70,7 +74,9 @@ CLOSE = """async path => {
 # Not its scrollHeight, which counts the empty page that JupyterLab lets one scroll past the end.
 HIDDEN = """panel => {
   const last = [...panel.querySelectorAll('.jp-Cell')].pop();
-  return last ? last.getBoundingClientRect().bottom + 16 - panel.getBoundingClientRect().bottom + panel.scrollTop : 0;
+  if (!last) return 0;
+  const [end, seen] = [last, panel].map(each => each.getBoundingClientRect().bottom);
+  return end + 16 - seen + panel.scrollTop;
 }"""
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer"
 
@@ -151,7 +157,10 @@ class Server:
 def server(
     home: Path | None = None, state: Path | None = None, terminal: bool = True
 ) -> Iterator[Server]:
-    """JupyterLab on a free port, listening; stopped at the end. Home and state are temporary unless given."""
+    """JupyterLab on a free port, listening; stopped at the end.
+
+    Home and state are temporary unless given.
+    """
     with tempfile.TemporaryDirectory(prefix="lab") as folder:
         started = Server(home or Path(folder), state or Path(folder, "state"), terminal)
         try:
@@ -172,7 +181,10 @@ class Page:
         self.tab.evaluate(OPEN, path)
 
     def run_all(self, path: str) -> tuple[list[str], list[list[dict[str, Any]]]]:
-        """Run every cell: the errors, and the outputs per code cell. The file on disk stays as it is."""
+        """Run every cell: the errors, and the outputs per code cell.
+
+        The file on disk stays as it is.
+        """
         outputs = self.tab.evaluate(RUN_ALL, [path, SECONDS])
         errors = [
             f"{o['ename']}: {o['evalue']}"
@@ -202,7 +214,10 @@ class Page:
 
 @contextmanager
 def page(lab: Server, width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """The address that the server printed, opened; its layout restored. No network comes or goes meanwhile."""
+    """The address that the server printed, opened; its layout restored.
+
+    No network comes or goes meanwhile.
+    """
     from playwright.sync_api import sync_playwright
 
     with (

@@ -12,7 +12,8 @@ BEGUN = int(time.time())
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
-    """All whose command line or working directory lies in a pair's folder: servers, their children, the watchdog."""
+    """All whose command line or working directory lies in a pair's folder: servers, their
+    children, the watchdog."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -24,7 +25,10 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 
 def shared_memory_of(pids: set[int]) -> list[str]:
-    """The System V segments that these processes have made. The number of one may have been another's, before these tests."""
+    """The System V segments that these processes have made.
+
+    The number of one may have been another's, before these tests.
+    """
     header, *lines = Path("/proc/sysvipc/shm").read_text().splitlines()
     maker, made = map(header.split().index, ("cpid", "ctime"))
     return [

@@ -1,4 +1,7 @@
-"""The guard rails round nbval hold: each is shown a notebook that must not pass. One run of pytest has them all."""
+"""The guard rails round nbval hold: each is shown a notebook that must not pass.
+
+One run of pytest has them all.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ NOTEBOOKS = {
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """For each notebook what pytest says of each cell: "" if it passes. In a repository like ours, from another folder."""
+    """For each notebook what pytest says of each cell: "" if it passes.
+
+    In a repository like ours, from another folder.
+    """
     course = tmp_path_factory.mktemp("course")
     for file in ("conftest.py", "notebooks/sanitize.cfg", "pyproject.toml"):
         (course / file).parent.mkdir(exist_ok=True)

@@ -1,4 +1,5 @@
-"""`firedrill lab`, started for real: what the reader sees, what is left alone, and what is left behind."""
+"""`firedrill lab`, started for real: what the reader sees, what is left alone, and what is left
+behind."""
 
 import importlib.util
 import json
@@ -31,7 +32,8 @@ needs_lesson = pytest.mark.skipif(not (browser.ROOT / LESSON).exists(), reason=f
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Empty, with a name that needs quoting and a path short enough for sockets, which pytest's own is not."""
+    """Empty, with a name that needs quoting and a path short enough for sockets, which pytest's
+    own is not."""
     with tempfile.TemporaryDirectory(prefix="ein Büro ") as name:
         yield Path(name)
 
@@ -96,7 +98,8 @@ def test_the_first_start_opens_the_first_lesson_beside_its_contents_and_nothing_
         assert page.tab.locator(".jp-TableOfContents-tree").is_visible()
         page.tab.locator(".jp-TableOfContents-tree .jp-tocItem").first.wait_for()
         assert page.tab.locator(".jp-Dialog, .Toastify__toast").all_inner_texts() == []
-        # Whether JupyterLab's own pages have to be built anew is not asked: that starts node for each page.
+        # Whether JupyterLab's own pages have to be built anew is not asked: that starts node for
+        # each page.
         assert not json.loads(page.tab.locator("#jupyter-config-data").inner_text())["buildCheck"]
 
 
@@ -198,7 +201,8 @@ def test_stopping_leaves_no_process_and_lets_kernels_clean_up(
         pid = int(printed(client, "import os; print(os.getpid())"))
         printed(
             client,
-            f"import atexit, pathlib; atexit.register(pathlib.Path({str(folder / 'left')!r}).touch)",
+            "import atexit, pathlib; "
+            f"atexit.register(pathlib.Path({str(folder / 'left')!r}).touch)",
         )
         client.stop_channels()
         process = psutil.Process(pid)

@@ -64,7 +64,8 @@ def test_its_folder_and_variables_count_and_nothing_of_the_run_around_it(
     found = run(
         tmp_path,
         "import os, pathlib\ndef test_world(pytestconfig):\n"
-        "    assert os.environ['DATABASE_URL'] == 'x'\n    assert 'PYTEST_ADDOPTS' not in os.environ\n"
+        "    assert os.environ['DATABASE_URL'] == 'x'\n"
+        "    assert 'PYTEST_ADDOPTS' not in os.environ\n"
         "    assert not pytestconfig.pluginmanager.has_plugin('nbval')\n"
         "    assert pytestconfig.rootpath == pathlib.Path.cwd()\n",
         DATABASE_URL="x",

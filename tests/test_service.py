@@ -1,4 +1,5 @@
-"""Services in processes of their own: that they start, say why they do not, and never outlive who started them."""
+"""Services in processes of their own: that they start, say why they do not, and never outlive
+who started them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ import os, subprocess, sys
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) if os.environ.get("CHILD") else None
+sleeps = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(sleeps) if os.environ.get("CHILD") else None
 
 
 @asynccontextmanager

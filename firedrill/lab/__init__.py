@@ -1,6 +1,8 @@
-"""JupyterLab on the lessons: the course's layout, its own kernel, and nothing of the reader's own Jupyter touched.
+"""JupyterLab on the lessons: the course's layout, its own kernel, and nothing of the reader's
+own Jupyter touched.
 
-`launch` prepares one folder and hands over to JupyterLab, which reads `jupyter_server_config.py` beside this file.
+`launch` prepares one folder and hands over to JupyterLab, which reads `jupyter_server_config.py`
+beside this file.
 """
 
 import importlib.util
@@ -14,7 +16,8 @@ from typing import Any
 from firedrill.servers import Unavailable, cache
 
 HERE = Path(__file__).parent
-LAYOUT = "lab/workspaces/default-37a8.jupyterlab-workspace"  # the name that JupyterLab gives to "default"
+# The name that JupyterLab gives to "default"
+LAYOUT = "lab/workspaces/default-37a8.jupyterlab-workspace"
 
 
 def launch(arguments: list[str]) -> int:
@@ -51,8 +54,9 @@ def _prepare(state: Path) -> None:
         layout.touch()  # fails here, with our message, rather than in the page at the first change
     except OSError as error:
         raise Unavailable(
-            f"The course keeps JupyterLab's settings and layout in {state}, and cannot write there: {error}.\n"
-            "Make that folder writable, or give another one in the environment: FIREDRILL_CACHE=/some/folder"
+            f"The course keeps JupyterLab's settings and layout in {state}, "
+            f"and cannot write there: {error}.\nMake that folder writable, "
+            "or give another one in the environment: FIREDRILL_CACHE=/some/folder"
         ) from error
 
 
@@ -64,19 +68,18 @@ def _environment(state: Path) -> dict[str, str]:
         "IPYTHON",
         "PYTHONSTARTUP",
     )  # IPython runs the file named in PYTHONSTARTUP
-    return (
-        {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # `!firedrill`
-            "JUPYTER_CONFIG_PATH": str(HERE),
-            "JUPYTER_CONFIG_DIR": str(state),
-            "JUPYTER_DATA_DIR": str(state / "data"),
-            "JUPYTER_RUNTIME_DIR": str(state / "run"),
-            "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment before any other "python3"
-            "IPYTHONDIR": str(state / "ipython"),
-            "MPLCONFIGDIR": str(state / "matplotlib"),
-        }
-    )
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
+        # `!firedrill`.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "JUPYTER_CONFIG_PATH": str(HERE),
+        "JUPYTER_CONFIG_DIR": str(state),
+        "JUPYTER_DATA_DIR": str(state / "data"),
+        "JUPYTER_RUNTIME_DIR": str(state / "run"),
+        # The kernel of this environment before any other "python3"
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "IPYTHONDIR": str(state / "ipython"),
+        "MPLCONFIGDIR": str(state / "matplotlib"),
+    }
 
 
 # What follows runs in JupyterLab's process, which loads this module as an extension of its server.
@@ -91,15 +94,17 @@ def serve() -> None:
         status = end.code
     finally:
         sys.stdout.flush()
-        # A request under way at the end leaves a thread of anyio's waiting for work, and Python waiting for it.
+        # A request under way at the end leaves a thread of anyio's waiting for work, and Python
+        # waiting for it.
         os._exit(status if isinstance(status, int) else int(bool(status)))
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
-    """Let a closed terminal, and Ctrl-C where there is no terminal, stop kernels in good order, too.
+    """Let a closed terminal, and Ctrl-C where there is no terminal, stop kernels in good order,
+    too.
 
-    Jupyter leaves these to Python: the server vanishes, its kernels notice a second later and skip their own
-    clean-up, and with it the stopping of the servers that a lesson started.
+    Jupyter leaves these to Python: the server vanishes, its kernels notice a second later and
+    skip their own clean-up, and with it the stopping of the servers that a lesson started.
     """
     for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) in (
@@ -110,7 +115,8 @@ def _load_jupyter_server_extension(server: Any) -> None:
 
 
 async def _start_jupyter_server_extension(server: Any) -> None:
-    """Say where the page is and how to stop, once the server listens: the last lines of the start."""
+    """Say where the page is and how to stop, once the server listens: the last lines of the
+    start."""
     host = (
         "localhost" if server.ip in ("", "0.0.0.0", "::") else server.ip
     )  # a wildcard is no address
@@ -118,6 +124,7 @@ async def _start_jupyter_server_extension(server: Any) -> None:
     token = server.identity_provider.token
     address += f"?token={token}" if token else ""
     print(
-        f"\nThe lessons are open in JupyterLab at\n\n    {address}\n\nStop it with Ctrl-C, then y.\n",
+        f"\nThe lessons are open in JupyterLab at\n\n    {address}\n\n"
+        "Stop it with Ctrl-C, then y.\n",
         flush=True,
     )

@@ -35,8 +35,9 @@ if sys.platform == "linux" and not any(
 ):
     c.ExtensionApp.open_browser = False
 
-# Sockets in a private folder, not open ports. Their paths are limited (104 bytes on macOS, 108 on Linux), and
-# "/kernel-", a UUID and "-ipc-5" take 50 of them; with TCP the kernel's traffic is encrypted instead.
+# Sockets in a private folder, not open ports. Their paths are limited (104 bytes on macOS, 108 on
+# Linux), and "/kernel-", a UUID and "-ipc-5" take 50 of them; with TCP the kernel's traffic is
+# encrypted instead.
 if len(os.fsencode(jupyter_runtime_dir())) + 50 < 104:
     c.KernelManager.transport = "ipc"
 else:

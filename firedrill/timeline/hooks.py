@@ -1,7 +1,9 @@
-"""Listens at the few places of asyncpg's pool through which every borrow goes, while at least one pool is recorded.
+"""Listens at the few places of asyncpg's pool through which every borrow goes, while at least
+one pool is recorded.
 
-asyncpg has no hook for it (`setup` and `reset` do not see who waits), so four methods of its classes are replaced and put
-back. They are private: tests/test_timeline.py fails where a release of asyncpg changes them.
+asyncpg has no hook for it (`setup` and `reset` do not see who waits), so four methods of its
+classes are replaced and put back. They are private: tests/timeline/ fails where a release
+of asyncpg changes them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 
 class _Watch:
-    """The recording of one pool, and which connection and which borrow belong to its holders now."""
+    """The recording of one pool, and which connection and which borrow belong to its holders
+    now."""
 
     def __init__(self, pool: Pool, picture: Callable[[Recording], Figure]) -> None:
         self.recording = Recording(picture)

@@ -1,4 +1,5 @@
-"""The recording as a picture: above who waits, below a lane for each connection, with who holds it. Time goes right."""
+"""The recording as a picture: above who waits, below a lane for each connection, with who holds
+it. Time goes right."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What two or three connections did, statement by statement: a lane for each, time goes down.
 
-asyncpg's query loggers tell no result, and nothing of a statement that waits still. So while at least one race is recorded,
-the four public methods through which statements go, and through which `transaction()` sends its BEGIN and COMMIT, listen.
+asyncpg's query loggers tell no result, and nothing of a statement that waits still. So while at
+least one race is recorded, the four public methods through which statements go, and through
+which `transaction()` sends its BEGIN and COMMIT, listen.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ class Step:
         ""  # the command's tag, the value, the rows or the error's class; "" while there is none
     )
     failed: bool = False
-    after: int | None = (
-        None  # the step that was sent last when the answer came: its own, or the one that it waited for
-    )
+    # The step that was sent last when the answer came: its own, or the one that it waited for.
+    after: int | None = None
 
     @property
     def waited(self) -> bool:
@@ -48,7 +48,9 @@ class Step:
 
 @dataclass(eq=False)
 class Race:
-    """`steps` in the order in which they were sent. Contents depend on that order only, not on time.
+    """`steps` in the order in which they were sent.
+
+    Contents depend on that order only, not on time.
 
     `picture` draws it.
     """
@@ -86,7 +88,8 @@ def recorded(
     for name, connection in connections.items():
         if Connection not in type(connection).__mro__:  # a pool's proxy is one for isinstance()
             raise TypeError(
-                f"{name} is a {type(connection).__name__}. A race is between connections of asyncpg.connect()."
+                f"{name} is a {type(connection).__name__}. "
+                "A race is between connections of asyncpg.connect()."
             )
         if connection in _races:
             raise ValueError(f"{name} is being recorded already: end that recording first.")

@@ -1,4 +1,5 @@
-"""The race as a picture: a lane for each connection, a row for each statement in the order of sending, time goes down."""
+"""The race as a picture: a lane for each connection, a row for each statement in the order of
+sending, time goes down."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def draw(race: Race) -> Figure:
     lane = (WIDTH - GUTTER) / len(race.names)
     width = int((lane - 0.4) / LETTER)
     boxes = {step.number: _lines(step, width) for step in race.steps}
-    # The answer of a statement that has waited stands in the row of the one that let it go on, in its own lane.
+    # The answer of a statement that has waited stands in the row of the one that let it go on, in
+    # its own lane.
     late = {
         step.number: _wrap(f"→ {step.answer}", width)
         for step in race.steps
@@ -144,7 +146,8 @@ def _wrap(text: str, width: int) -> list[str]:
 def _box(
     axes: Any, x: float, top: float, width: float, lines: list[str], step: Step, is_answer: bool
 ) -> None:
-    """Its text: the statement in black, what follows the arrow, if it is answered here, in the answer's colour."""
+    """Its text: the statement in black, what follows the arrow, if it is answered here, in the
+    answer's colour."""
     from matplotlib.patches import FancyBboxPatch
 
     failed = step.failed and is_answer

@@ -29,7 +29,10 @@ HIDDEN = (
 
 @dataclass
 class Borrow:
-    """One `acquire()`, also the hidden one of `pool.fetch()`. Times in seconds since the recording began."""
+    """One `acquire()`, also the hidden one of `pool.fetch()`.
+
+    Times in seconds since the recording began.
+    """
 
     who: str
     where: str  # the function that asked
@@ -64,7 +67,8 @@ class Recording:
 
     @property
     def longest_wait(self) -> float:
-        """Seconds from asking until a connection came, the asker gave up, or the recording ended."""
+        """Seconds from asking until a connection came, the asker gave up, or the recording
+        ended."""
         return max(
             ((one.got or one.gave_up or self.now()) - one.asked for one in self.borrows),
             default=0.0,
@@ -84,9 +88,10 @@ class Recording:
 
     def __repr__(self) -> str:
         if len(self.borrows) > ROWS:
+            connections = len({one.connection for one in self.borrows} - {None})
             given_up = sum(one.gave_up is not None for one in self.borrows)
             return (
-                f"{len(self.borrows)} borrows of {len({one.connection for one in self.borrows} - {None})} connections: "
+                f"{len(self.borrows)} borrows of {connections} connections: "
                 f"{sum(one.waited for one in self.borrows)} had to wait, {given_up} got none, "
                 f"{len(self.never_returned)} never came back"
             )
@@ -113,7 +118,8 @@ class Recording:
 
 
 def _asking_function() -> str:
-    """The innermost function of this task that is neither asyncpg's nor ours; else the method of asyncpg that it runs."""
+    """The innermost function of this task that is neither asyncpg's nor ours; else the method of
+    asyncpg that it runs."""
     frame, name = sys._getframe(1), ""
     while frame.f_back and frame.f_code.co_filename != asyncio.events.__file__:
         if not frame.f_code.co_filename.startswith(HIDDEN):

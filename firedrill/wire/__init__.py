@@ -1,4 +1,5 @@
-"""A recording proxy for the PostgreSQL protocol: who says what to whom, on both sides of PgBouncer. And faults of the network.
+"""A recording proxy for the PostgreSQL protocol: who says what to whom, on both sides of
+PgBouncer. And faults of the network.
 
 with wire.tap(stack) as tap:
     conn = await asyncpg.connect(tap.dsn("transaction"), server_settings={"application_name": "A"})
@@ -20,7 +21,8 @@ __all__ = ["Event", "Tap", "tap"]
 
 
 def tap(stack: Stack, before: Literal["pgbouncer", "postgres"] = "pgbouncer") -> Tap:
-    """Between clients and PgBouncer and between PgBouncer and PostgreSQL; with `before="postgres"` between clients and
-    PostgreSQL only. Backends are called A, B, C anew, here and in `views`. Raises `servers.Unavailable` when PgBouncer
-    cannot be pointed to the proxy."""
+    """Between clients and PgBouncer and between PgBouncer and PostgreSQL; with
+    `before="postgres"` between clients and PostgreSQL only. Backends are called A, B, C anew,
+    here and in `views`. Raises `servers.Unavailable` when PgBouncer cannot be pointed to the
+    proxy."""
     return Tap(stack, before)

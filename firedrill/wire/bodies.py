@@ -113,7 +113,10 @@ def backend(kind: str, head: bytes) -> tuple[str, str]:
 
 
 def is_fatal(head: bytes) -> bool:
-    """Whether the server closes the connection after this error. Field V, which PgBouncer leaves out, is never translated."""
+    """Whether the server closes the connection after this error.
+
+    Field V, which PgBouncer leaves out, is never translated.
+    """
     return any(field in (b"VFATAL", b"VPANIC", b"SFATAL") for field in head.split(b"\0"))
 
 
@@ -141,9 +144,11 @@ def _values(body: bytes, at: int) -> list[str | None]:
 
 
 def _value(data: bytes) -> str | None:
-    """The types are not on the wire, so this guesses: text, which is the same in both formats, else a binary number.
+    """The types are not on the wire, so this guesses: text, which is the same in both formats,
+    else a binary number.
 
-    Numbers of PostgreSQL's binary format that are below a billion: as floats, these bytes would be too small to occur.
+    Numbers of PostgreSQL's binary format that are below a billion: as floats, these bytes would
+    be too small to occur.
     """
     text = _text(data)
     if text.isprintable() and "\ufffd" not in text:

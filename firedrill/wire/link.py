@@ -17,7 +17,8 @@ from .connection import Connection
 from .messages import Direction
 from .recorder import Recorder
 
-# Bytes that a delayed direction keeps before it stops to read: as much as an asyncio transport does by default.
+# Bytes that a delayed direction keeps before it stops to read: as much as an asyncio transport does
+# by default.
 QUEUED = 64 * 1024
 
 

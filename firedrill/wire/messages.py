@@ -1,4 +1,5 @@
-"""Messages of the PostgreSQL protocol, version 3, taken out of the two byte streams of a connection.
+"""Messages of the PostgreSQL protocol, version 3, taken out of the two byte streams of a
+connection.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -32,10 +33,12 @@ class Message(NamedTuple):
 
 
 class Conversation:
-    """What both sides of one connection say. Fed with the streams in any pieces, it gives the same messages.
+    """What both sides of one connection say.
 
-    Bytes that are no messages, because they are encrypted or garbage, become messages named "TLS", "GSS" or "garbage";
-    of these one comes for each piece.
+    Fed with the streams in any pieces, it gives the same messages.
+
+    Bytes that are no messages, because they are encrypted or garbage, become messages named
+    "TLS", "GSS" or "garbage"; of these one comes for each piece.
     """
 
     def __init__(self) -> None:
@@ -115,7 +118,10 @@ class Conversation:
         )
 
     def _start(self, data: bytes, at: int) -> Message | None:
-        """A packet without a type. There may be several: requests for encryption come before the start-up message."""
+        """A packet without a type.
+
+        There may be several: requests for encryption come before the start-up message.
+        """
         if data[at : at + 1] == bytes([TLS_HANDSHAKE]):
             if not self._encryption_asked:  # sslnegotiation=direct
                 self._opaque.setdefault("backend", "TLS")
@@ -138,7 +144,10 @@ class Conversation:
         return Message("StartupMessage", text=shown, size=size, head=body)
 
     def _answer(self, data: bytes, at: int) -> Message | None:
-        """To a request for encryption: S or G, yes; N, no. A server may also send an error, a message as usual."""
+        """To a request for encryption: S or G, yes; N, no.
+
+        A server may also send an error, a message as usual.
+        """
         letter = data[at : at + 1]
         if not letter:
             return None

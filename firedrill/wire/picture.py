@@ -1,4 +1,5 @@
-"""The recording as a sequence picture: a lane for each client, for PgBouncer and for each backend; time goes down."""
+"""The recording as a sequence picture: a lane for each client, for PgBouncer and for each
+backend; time goes down."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ REQUEST, ANSWER, FAILURE, DETAIL = "#1f4e79", "#6b7680", "#b02020", "#333333"
 
 
 def lanes(shown: list[Flight]) -> list[str]:
-    """From left to right: clients in the order in which they connected, PgBouncer, backends by letter."""
+    """From left to right: clients in the order in which they connected, PgBouncer, backends by
+    letter."""
     places: dict[str, tuple[int, int, str]] = {}
     for flight in sorted(shown, key=lambda flight: flight.events[0].connection.number):
         for end in (flight.source, flight.target):
@@ -33,7 +35,10 @@ def lanes(shown: list[Flight]) -> list[str]:
 
 
 def draw(shown: list[Flight], mark: Collection[int] = ()) -> Figure:
-    """The same flights give the same picture, to the byte. Those with the numbers in `mark` stand out."""
+    """The same flights give the same picture, to the byte.
+
+    Those with the numbers in `mark` stand out.
+    """
     names = lanes(shown)
     height = ROW * (len(shown) + 1) + 0.2
     figure = Figure(figsize=(WIDTH, height))

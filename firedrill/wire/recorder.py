@@ -1,4 +1,4 @@
-"""The recorder: what the messages of all connections mean, and what of them a reader wants to see."""
+"""The recorder: what the messages of all connections mean, and which of them are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The recording as a reader wants it: one row for each flight of messages, the same however TCP cut it into pieces."""
+"""The recording as a reader wants it: one row for each flight of messages, the same however TCP
+cut it into pieces."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from .connection import Connection
 from .event import ENDS, OPAQUE, Event
 from .messages import Direction
 
-# Here a flight is over, whether or not the next one follows at once: the sender goes on to wait, or has answered.
+# Here a flight is over, whether or not the next one follows at once: the sender goes on to wait, or
+# has answered.
 LAST = {
     "Sync",
     "Flush",

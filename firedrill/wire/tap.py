@@ -1,4 +1,5 @@
-"""`Tap`: proxies on the wires of a pair of servers, in a thread of their own: they go on while the notebook's loop is blocked."""
+"""`Tap`: proxies on the wires of a pair of servers, in a thread of their own: they go on while
+the notebook's loop is blocked."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ T = TypeVar("T")
 
 
 class Tap:
-    """Listens until it is closed: by its `with` block, by `close()`, with its pair, or with its process."""
+    """Listens until it is closed: by its `with` block, by `close()`, with its pair, or with its
+    process."""
 
     def __init__(
         self, stack: Stack, before: Literal["pgbouncer", "postgres"] = "pgbouncer"
@@ -77,35 +79,46 @@ class Tap:
         self._ask(self._recorder.clear)
 
     def table(self, *, startup: bool = False, hide: Collection[str] = ()) -> Table:
-        """Who said what to whom. Start-up, authentication, ParameterStatus, and the SET by which PgBouncer gives a server its
-        client's settings, are left out unless `startup`; and the messages named in `hide`."""
+        """Who said what to whom.
+
+        Start-up, authentication, ParameterStatus, and the SET by which PgBouncer gives a server its
+        client's settings, are left out unless `startup`; and the messages named in `hide`.
+        """
         return table(self._flights(startup, hide), self._recorder.forgotten)
 
     def draw(
         self, *, startup: bool = False, hide: Collection[str] = (), mark: Collection[int] = ()
     ) -> None:
-        """Show the same as a picture, whose text form is the table. The arrows with the numbers in `mark` are red and bold."""
+        """Show the same as a picture, whose text form is the table.
+
+        The arrows with the numbers in `mark` are red and bold.
+        """
         from .picture import draw  # which imports matplotlib
 
         shown = self._flights(startup, hide)
         pictures.show(draw(shown, mark), repr(table(shown, self._recorder.forgotten)))
 
     def round_trips(self, client: str | None = None) -> int:
-        """How often the client, or all clients, sent something and then had an answer, since `clear()`; start-up apart."""
+        """How often the client, or all clients, sent something and then had an answer, since
+        `clear()`; start-up apart."""
         trips = self._ask(self._recorder.trips.copy)
         return sum(count for names, count in trips.items() if client is None or client in names)
 
     def delay(self, seconds: float, client: str | None = None) -> None:
-        """Deliver everything `seconds` later, each way, so a round trip takes twice that. 0 ends it.
+        """Deliver everything `seconds` later, each way, so a round trip takes twice that.
 
-        Faults are for the connections of all clients, or of one, by its application_name or its name in the table.
+        0 ends it.
+
+        Faults are for the connections of all clients, or of one, by its application_name or its
+        name in the table.
         """
         self._delays[client] = seconds
         self._ask(self._apply_all)
 
     @contextlib.contextmanager
     def stalled(self, client: str | None = None) -> Iterator[Self]:
-        """Nothing is delivered in this block, and nothing closed; afterwards everything comes, in order."""
+        """Nothing is delivered in this block, and nothing closed; afterwards everything comes,
+        in order."""
         self._stalls[client] += 1
         self._ask(self._apply_all)
         try:
@@ -125,7 +138,8 @@ class Tap:
     def close(self) -> None:
         """PgBouncer goes back to PostgreSQL itself, and the connections through the wire end.
 
-        Raises `Unavailable` while PgBouncer is paused or its console does not answer: then it still goes through here.
+        Raises `Unavailable` while PgBouncer is paused or its console does not answer: then it
+        still goes through here.
         """
         if self._routed and self._thread.is_alive():
             self._stack.route()
@@ -159,7 +173,8 @@ class Tap:
                 return
             self._run(self._server_side.close())
             tried.append(
-                f"{listen}: PgBouncer does not reach it as {reached_as}. Does a firewall of this machine forbid it?"
+                f"{listen}: PgBouncer does not reach it as {reached_as}. "
+                "Does a firewall of this machine forbid it?"
             )
         raise Unavailable(
             "PgBouncer cannot be pointed to the recording proxy:\n" + "\n".join(tried)

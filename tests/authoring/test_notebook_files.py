@@ -1,4 +1,5 @@
-"""What nbval does not see: that outputs are complete and made here, that links lead somewhere, that exercises are made."""
+"""What nbval does not see: that outputs are complete and made here, that links lead somewhere,
+that exercises are made."""
 
 from __future__ import annotations
 
@@ -162,12 +163,15 @@ def test_an_exercise_tells_nothing_of_the_answer() -> None:
 
 def test_a_block_gives_way_to_its_starter() -> None:
     source = (
-        "async def sell(seat):\n    ### BEGIN SOLUTION\n    async with pool.acquire() as conn:\n        return 2\n"
-        "    ### STARTER (what the exercise gave)\n    # conn = await pool.acquire()\n    #\n    # if seat:\n"
+        "async def sell(seat):\n    ### BEGIN SOLUTION\n"
+        "    async with pool.acquire() as conn:\n        return 2\n"
+        "    ### STARTER (what the exercise gave)\n"
+        "    # conn = await pool.acquire()\n    #\n    # if seat:\n"
         "    #     return 1\n    ### END SOLUTION\nprint(1)"
     )
     assert exercise_files.as_exercise(source) == (
-        "async def sell(seat):\n    conn = await pool.acquire()\n    \n    if seat:\n        return 1\nprint(1)"
+        "async def sell(seat):\n    conn = await pool.acquire()\n    \n"
+        "    if seat:\n        return 1\nprint(1)"
     )
     assert (
         exercise_files.as_exercise(

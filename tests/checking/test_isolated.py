@@ -1,4 +1,5 @@
-"""A learner's function in another process: it has what it names, and nothing of what it keeps here."""
+"""A learner's function in another process: it has what it names, and nothing of what it keeps
+here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The docker kind, with a real engine: the same exceptions as embedded, hardened containers, and nothing left behind."""
+"""The docker kind, with a real engine: the same exceptions as embedded, hardened containers, and
+nothing left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The embedded kind: what a lesson may do to its servers, and that nothing of them is left, however the notebook ends."""
+"""The embedded kind: what a lesson may do to its servers, and that nothing of them is left,
+however the notebook ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The shop's data in the cache: two versions of the course do not harm each other, and an old one goes."""
+"""The shop's data in the cache: two versions of the course do not harm each other, and an old
+one goes."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ from ..leftovers import eventually, processes_of
 
 
 def opened_with(settings: Path, monkeypatch: pytest.MonkeyPatch) -> set[Path]:
-    """Open a pair of the version that has these settings. Gives the originals that the cache then holds."""
+    """Open a pair of the version that has these settings.
+
+    Gives the originals that the cache then holds.
+    """
     monkeypatch.setattr(template, "SETTINGS", settings)
     with servers.open("host"):
         return {
@@ -65,7 +69,8 @@ def test_another_version_keeps_its_data_until_it_was_not_used_for_a_day(
 def test_a_password_is_never_read_before_it_is_whole(
     cache_of_its_own: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen once: of two first starts at the same time, one found the file when it was still empty."""
+    """Seen once: of two first starts at the same time, one found the file when it was still
+    empty."""
     file = servers.cache.folder() / "password"
     found: list[str] = []
 

@@ -112,7 +112,8 @@ def test_the_same_race_gives_the_same_picture_to_the_byte(stack: servers.Stack) 
                 async with alice.transaction(isolation="serializable"):
                     await alice.execute(PRICE, 100)
                     await bob.fetch(
-                        "select * from seats where id = 1 and label <> 'a label that is so long that it is wrapped'"
+                        "select * from seats where id = 1 "
+                        "and label <> 'a label that is so long that it is wrapped'"
                     )
             drawn = io.BytesIO()
             draw(race).savefig(drawn, format="png", metadata={"Software": None})

@@ -1,4 +1,5 @@
-"""The timeline sees who waits, holds and never returns; and asyncpg's pool is as it was when it has ended."""
+"""The timeline sees who waits, holds and never returns; and asyncpg's pool is as it was when it
+has ended."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ nr    from → to              message                                          
 9     app → PgBouncer        Query                                                    begin; selekt
 10    PgBouncer → backend A  Query                                                    begin; selekt
 11    backend A → PgBouncer  ErrorResponse, ReadyForQuery I                           42601 syntax error at or near "selekt"
-12    PgBouncer → app        ErrorResponse, ReadyForQuery I                           42601 syntax error at or near "selekt\""""
+12    PgBouncer → app        ErrorResponse, ReadyForQuery I                           42601 syntax error at or near "selekt\""""  # noqa: E501
 
 
 async def example(tap: wire.Tap) -> asyncpg.Connection:

@@ -140,7 +140,8 @@ def test_a_reader_that_does_not_read_is_waited_for(stack: Stack) -> None:
         connection.pgconn.flush()
         assert eventually(lambda: "pressure" in link.server._holds)
         assert link.client.transport.get_write_buffer_size() < 1 << 20
-        # get_result alone would wait in C, with the interpreter's lock held: the proxy could not go on.
+        # get_result alone would wait in C, with the interpreter's lock held: the proxy could not go
+        # on.
         while connection.pgconn.is_busy():
             assert select.select([connection], [], [], 10)[0]
             connection.pgconn.consume_input()

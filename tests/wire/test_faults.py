@@ -52,7 +52,8 @@ def test_a_delay_is_for_each_way_and_for_whom_it_is_meant(stack: Stack) -> None:
 
 
 def test_a_client_that_leaves_during_a_delay_is_no_error(stack: Stack) -> None:
-    """Its reset may overtake the delayed end of the other side, whose socket is then no longer connected."""
+    """Its reset may overtake the delayed end of the other side, whose socket is then no longer
+    connected."""
 
     async def main() -> None:
         with wire.tap(stack, before="postgres") as tap:

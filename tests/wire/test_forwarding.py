@@ -85,7 +85,8 @@ CONVERSATIONS = {"asyncpg": with_asyncpg, "psycopg": with_psycopg, "psql": with_
 
 
 class Meter:
-    """A relay that keeps the hashes of both directions of each connection, and knows nothing else."""
+    """A relay that keeps the hashes of both directions of each connection, and knows nothing
+    else."""
 
     def __init__(self, upstream: int) -> None:
         self.upstream = upstream
