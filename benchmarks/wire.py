@@ -4,7 +4,7 @@ another way; one uncounted round comes first. A figure is the median latency of 
 rounds the median is given and, in brackets, the worst. The ratio is that of the medians; in
 brackets that of the round that was worst for the course.
 
-- *recording proxy*: `wire.tap(stack, before="postgres")`: decodes and records both directions.
+- *recording proxy*: `wire.tap(stack, in_front_of="postgres")`: decodes and records both directions.
 - *bare relay*: 25 lines of asyncio streams in this module, which copy bytes and know nothing. Like
   the proxy, it runs in a thread of the client's own process, so both share its interpreter lock
   with the client.
@@ -33,7 +33,7 @@ MOST = 2.0
 
 def rows() -> list[Row]:
     with servers.open("embedded") as stack:
-        with wire.tap(stack, before="postgres") as tap, relay(stack.postgres.port) as port:
+        with wire.tap(stack, in_front_of="postgres") as tap, relay(stack.postgres.port) as port:
             direct = stack.postgres.dsn()
             one = asyncio.run(
                 _measure(

@@ -20,9 +20,11 @@ from .tap import Tap
 __all__ = ["Event", "Tap", "tap"]
 
 
-def tap(stack: Stack, before: Literal["pgbouncer", "postgres"] = "pgbouncer") -> Tap:
-    """Between clients and PgBouncer and between PgBouncer and PostgreSQL; with
-    `before="postgres"` between clients and PostgreSQL only. Backends are called A, B, C anew,
-    here and in `views`. Raises `servers.Unavailable` when PgBouncer cannot be pointed to the
-    proxy."""
-    return Tap(stack, before)
+def tap(stack: Stack, in_front_of: Literal["pgbouncer", "postgres"] = "pgbouncer") -> Tap:
+    """Between clients and PgBouncer, and between PgBouncer and PostgreSQL.
+
+    With `in_front_of="postgres"`, between clients and PostgreSQL only. Backends are called A, B, C
+    from now on, here and in `views`. Raises `servers.Unavailable` when PgBouncer cannot be pointed
+    to the proxy.
+    """
+    return Tap(stack, in_front_of)

@@ -29,10 +29,11 @@ class Tap:
     process."""
 
     def __init__(
-        self, stack: Stack, before: Literal["pgbouncer", "postgres"] = "pgbouncer"
+        self, stack: Stack, in_front_of: Literal["pgbouncer", "postgres"] = "pgbouncer"
     ) -> None:
-        self._stack, self._before = stack, before
-        self._entry = stack.pgbouncer if before == "pgbouncer" else stack.postgres
+        self._stack = stack
+        has_both = in_front_of == "pgbouncer"  # sides of PgBouncer
+        self._entry = stack.pgbouncer if has_both else stack.postgres
         letters.start_letters(stack.postgres)
         self._recorder = Recorder(partial(letters.letter, stack.postgres))
         self._delays: dict[str | None, float] = {}
@@ -45,9 +46,7 @@ class Tap:
         self._thread.start()
         self._client_side = Proxy(
             self._recorder,
-            partial(
-                self._recorder.open, "client", back="PgBouncer" if before == "pgbouncer" else ""
-            ),
+            partial(self._recorder.open, "client", back="PgBouncer" if has_both else ""),
             (self._entry.host, self._entry.port),
             self._apply_faults,
         )
@@ -60,7 +59,7 @@ class Tap:
         stack.before_close.append(self._end)
         try:
             self.port = self._run(self._client_side.listen("127.0.0.1"))
-            if before == "pgbouncer":
+            if has_both:
                 self._enter_route()
         except BaseException:
             self._end()

@@ -37,7 +37,7 @@ def chunks(
         return original(self, connection, direction, data)
 
     monkeypatch.setattr(Recorder, "sent", sent)
-    with wire.tap(stack, before="postgres") as tap:
+    with wire.tap(stack, in_front_of="postgres") as tap:
         asyncio.run(request.param(tap.dsn()))
     return max(found.values(), key=len)
 
@@ -146,7 +146,7 @@ def test_cut_off_and_random_messages_break_nothing() -> None:
 
 def test_a_recording_is_bounded_and_says_what_is_missing(stack: Stack) -> None:
     async def main() -> None:
-        with wire.tap(stack, before="postgres") as tap:
+        with wire.tap(stack, in_front_of="postgres") as tap:
             connection = await asyncpg.connect(tap.dsn())
             tap.clear()
             await connection.executemany("select $1::int", [(number,) for number in range(KEPT)])

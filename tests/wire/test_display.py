@@ -21,7 +21,7 @@ from .common import EXPECTED, console, example, said, sent
 
 def test_asyncpgs_round_trips_are_those_of_its_cache(stack: Stack) -> None:
     async def main() -> None:
-        with wire.tap(stack, before="postgres") as tap:
+        with wire.tap(stack, in_front_of="postgres") as tap:
 
             async def trace(action: Any) -> tuple[list[str], int]:
                 tap.clear()
@@ -304,7 +304,7 @@ def test_tls_goes_through_and_is_shown_as_bytes(fresh: Stack) -> None:
         ca = trustme.CA()
         await tls.enable(fresh.postgres, ca)
         context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
-        with wire.tap(fresh, before="postgres") as tap:
+        with wire.tap(fresh, in_front_of="postgres") as tap:
             connection = await asyncpg.connect(tap.dsn(), ssl=context)
             tap.clear()
             assert await connection.fetchval("select repeat('x', 1000000)") == "x" * 1_000_000

@@ -89,7 +89,7 @@ def test_servers_that_vanish_or_talk_garbage_reach_the_client_as_they_are(
 ) -> None:
     with server_that(lambda client: client.sendall(answer)) as port:
         monkeypatch.setattr(stack.postgres, "port", port)
-        with wire.tap(stack, before="postgres") as tap, raw(tap) as client:
+        with wire.tap(stack, in_front_of="postgres") as tap, raw(tap) as client:
             client.sendall(struct.pack("!II", 8, 80877103))
             assert client.makefile("rb").read() == answer
             client.close()
@@ -99,7 +99,7 @@ def test_servers_that_vanish_or_talk_garbage_reach_the_client_as_they_are(
 
 def test_a_server_that_is_not_there_resets_the_client(fresh: Stack) -> None:
     async def main() -> None:
-        with wire.tap(fresh, before="postgres") as tap:
+        with wire.tap(fresh, in_front_of="postgres") as tap:
             with fresh.postgres.down("kill"):
                 with pytest.raises(OSError):  # noqa: PT011  ConnectionResetError, or asyncpg's own ConnectionError
                     await asyncpg.connect(tap.dsn())
@@ -124,7 +124,7 @@ def test_a_half_closed_connection_still_gets_its_answer(
 
     with server_that(answer) as port:
         monkeypatch.setattr(stack.postgres, "port", port)
-        with wire.tap(stack, before="postgres") as tap, raw(tap) as client:
+        with wire.tap(stack, in_front_of="postgres") as tap, raw(tap) as client:
             client.sendall(b"something")
             client.shutdown(socket.SHUT_WR)
             assert client.makefile("rb").read() == b"late" * 100_000
@@ -132,7 +132,7 @@ def test_a_half_closed_connection_still_gets_its_answer(
 
 def test_a_reader_that_does_not_read_is_waited_for(stack: Stack) -> None:
     with (
-        wire.tap(stack, before="postgres") as tap,
+        wire.tap(stack, in_front_of="postgres") as tap,
         psycopg.connect(tap.dsn(), autocommit=True) as connection,
     ):
         (link,) = tap._client_side.links

@@ -56,7 +56,7 @@ def test_a_client_that_leaves_during_a_delay_is_no_error(stack: Stack) -> None:
     connected."""
 
     async def main() -> None:
-        with wire.tap(stack, before="postgres") as tap:
+        with wire.tap(stack, in_front_of="postgres") as tap:
             complaints: list[dict[str, Any]] = []
             tap._loop.set_exception_handler(lambda _, context: complaints.append(context))
             connection = await asyncpg.connect(tap.dsn())
@@ -110,7 +110,7 @@ def test_a_stall_holds_everything_and_then_delivers_it_in_order(stack: Stack) ->
 
 def test_a_stall_and_a_delay_keep_no_more_than_a_little(stack: Stack) -> None:
     async def main() -> None:
-        with wire.tap(stack, before="postgres") as tap:
+        with wire.tap(stack, in_front_of="postgres") as tap:
             connection = await asyncpg.connect(tap.dsn())
             (link,) = tap._client_side.links
 

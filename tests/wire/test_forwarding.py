@@ -138,7 +138,7 @@ def metered(
     behind = Meter(stack.postgres.port)
     with monkeypatch.context() as patch:
         patch.setattr(stack.postgres, "port", behind.port)
-        tap = wire.tap(stack, before="postgres")
+        tap = wire.tap(stack, in_front_of="postgres")
     with tap:
         before = Meter(tap.port)
         with contextlib.closing(before), contextlib.closing(behind):
