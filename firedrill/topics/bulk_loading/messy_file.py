@@ -52,7 +52,7 @@ TRIPS = 100
 
 
 async def check(exam: Examination) -> None:
-    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+    with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await asyncpg.connect(stack.postgres.dsn(), server_settings=PATIENCE)
         conn = await asyncpg.connect(tap.dsn(), server_settings={"application_name": "import"})
 

@@ -47,7 +47,7 @@ STATE = "select event_id, label, id, price_cents, status::text, xmin::text as ve
 
 
 async def check(exam: Examination) -> None:
-    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+    with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await admin(stack)
         await look.execute("set lock_timeout = '10s'")  # code that still runs may hold a lock
         conn = await asyncpg.connect(tap.dsn(), server_settings={"application_name": "shop"})

@@ -41,7 +41,7 @@ Wanted = Callable[[Any], Awaitable[bool]]
 
 
 async def check(exam: Examination) -> None:
-    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+    with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await admin(stack, "encore")
         await look.execute(many(2000))
         count = await look.fetchval("select count(*) from orders")

@@ -59,7 +59,7 @@ NO_TOKENS = (
 
 
 async def check(exam: Examination) -> None:
-    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+    with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await admin(stack, "encore")
         await look.execute(MOMENTS)
         right = [

@@ -54,7 +54,7 @@ SOLD = f"""
 
 
 async def check(exam: Examination) -> None:
-    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+    with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await admin(stack)
         await look.execute(SOLD)
         await look.executemany(SELL, [("A1",), ("A2",), ("A3",)])

@@ -46,7 +46,7 @@ STATUS = "select status::text from seats where id = $1"
 
 
 async def check(exam: Examination) -> None:
-    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+    with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await admin(stack)
         outcome = await exam.run(tap.dsn())
         try:

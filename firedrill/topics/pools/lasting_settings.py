@@ -42,7 +42,7 @@ Seen = tuple[bool, bool, bool]  # the zone, the name and the basket are as they 
 
 
 async def check(exam: Examination) -> None:
-    with servers.open() as stack, wire.tap(stack, before="postgres") as tap:
+    with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await admin(stack)
         outcome = await exam.run(tap.dsn(), OFFICE, ZONE)
         pool = outcome.value

@@ -42,7 +42,7 @@ async def deadlock(exam: Examination, stack: Any, look: Any) -> bool:
         await until_waiting(look, 2, running)
         await third.execute("rollback")
 
-    with wire.tap(stack, before="postgres") as tap:
+    with wire.tap(stack, in_front_of="postgres") as tap:
         pool = await asyncpg.create_pool(tap.dsn(), min_size=1, max_size=2)
         outcome = await interrupted(exam, look, cross, pool, made)
         pool.terminate()

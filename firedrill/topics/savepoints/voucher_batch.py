@@ -70,7 +70,7 @@ async def _batch(exam: Examination, stack: Any, look: Any) -> bool:
 
     Is there a point in going on?
     """
-    with wire.tap(stack, before="postgres") as tap:
+    with wire.tap(stack, in_front_of="postgres") as tap:
         pool = await asyncpg.create_pool(tap.dsn(), min_size=1, max_size=2)
         made, bad = rows(10)
         tap.clear()

@@ -135,7 +135,7 @@ async def _dies_in_commit(
     """COMMIT waits for a lock, the client loses its connection, then the server goes on."""
     await look.execute(SLOW_COMMIT)
     await look.execute("select pg_advisory_lock(8)")
-    with wire.tap(stack, before="postgres") as tap:
+    with wire.tap(stack, in_front_of="postgres") as tap:
         pool = await asyncpg.create_pool(tap.dsn(), min_size=2, max_size=2)
         work = Payment(None, amount)
         running = exam.start(pool, work, limit=8)
