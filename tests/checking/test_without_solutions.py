@@ -27,7 +27,10 @@ async def main() -> None:
     drill = drills.open("pools")
     for code in (starter, answer):
         function = [each for each in vars(code).values() if hasattr(each, "__code__")][-1]
-        report = await drill[1].check(function)
+        for _ in range(5):  # a busy machine may allow no verdict
+            report = await drill[1].check(function)
+            if report.status != "could not judge":
+                break
         print(report.status, file=sys.stderr)
         print(report)
     for lesson in course.exercises():
