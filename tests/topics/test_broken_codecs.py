@@ -1,4 +1,4 @@
-"""A codec runs inside of asyncpg. One that raises, or gives anything, is reported by its check and stops nothing."""
+"""A codec runs inside asyncpg. A check reports one that raises or gives nonsense, and goes on."""
 
 from __future__ import annotations
 
