@@ -1,8 +1,11 @@
-"""What a check found: text for a terminal, coloured rows for a notebook."""
+"""What a check found: text for a terminal, coloured rows for a notebook.
+
+With NO_COLOR in the environment (https://no-color.org) a notebook shows the text, too."""
 
 from __future__ import annotations
 
 import html
+import os
 import textwrap
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,6 +70,8 @@ class Report:
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        if os.environ.get("NO_COLOR"):  # as where outputs are stored and compared
+            return {"text/plain": repr(self)}
         return {"text/plain": repr(self), "text/html": self._as_html()}
 
     def _as_html(self) -> str:
