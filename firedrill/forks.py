@@ -1,12 +1,11 @@
-"""Processes forked by one that has imported what they need: pytest, or FastAPI, takes a second
-of processor time.
+"""Processes forked by one that has imported what they need: pytest, or FastAPI, takes a second.
 
     runs = Forks("firedrill.pytests:run", "pytest", "asyncpg")
-    fork = runs.start("log.txt", folder="testing")  # run(folder="testing"), in a process of its own
+    fork = runs.start("log.txt", folder="testing")      # run(folder="testing"), in a new process
     fork.exit_code, fork.kill()
 
-The process that forks is asked on its standard input, a line of JSON each, and kills all when
-that ends, with the notebook.
+The process that forks is asked over a socket, a line of JSON each. When that is closed, as it is
+when the notebook ends, it kills all its forks.
 """
 
 from __future__ import annotations
@@ -18,27 +17,32 @@ import importlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+LIMIT = 45.0  # seconds for an answer: importing takes one or two, and a cell has sixty
 
 
 class Forks:
-    """Of one function, `module:function`.
+    """Of one function, `module:function`. Its keyword arguments are JSON.
 
-    Its keyword arguments are JSON, what it returns is the exit code.
+    What it returns is the exit code.
     """
 
-    def __init__(self, function: str, *modules: str) -> None:
+    def __init__(self, function: str, *modules: str, **environment: str) -> None:
+        """`environment` is added to that of the process that forks."""
         self._command = [sys.executable, "-m", __name__, function, *modules]
-        self._process: subprocess.Popen[str] | None = None
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket
         self._lock = threading.Lock()  # one question at a time
 
     def prepare(self) -> None:
@@ -51,33 +55,53 @@ class Forks:
                     for name, value in os.environ.items()
                     if not name.startswith("PYTEST")
                 }
-                self._process = subprocess.Popen(
-                    self._command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    env=environment,
-                    start_new_session=True,
-                )
+                self._socket, theirs = socket.socketpair()
+                with theirs:
+                    self._process = subprocess.Popen(
+                        self._command,
+                        stdin=theirs.fileno(),
+                        env=environment | self._environment,
+                        start_new_session=True,
+                    )
 
     def ready(self) -> None:
         """Returns when it has imported all, so that `start` takes milliseconds."""
         self.ask()
 
-    def start(self, log: str, **arguments: Any) -> Fork:
-        """What it writes is appended to the file `log`."""
-        return Fork(self, self.ask(log=log, arguments=arguments))
+    def start(self, log: str, *, files: Sequence[int] = (), **arguments: Any) -> Fork:
+        """What it writes is appended to the file `log`.
 
-    def ask(self, **question: Any) -> Any:
+        With `files`, numbers of files that are open here, the function gets an argument of this
+        name: their numbers in its process.
+        """
+        return Fork(self, self.ask(files, log=log, arguments=arguments))
+
+    def ask(self, files: Sequence[int] = (), **question: Any) -> Any:
         self.prepare()
         with self._lock:
-            assert self._process
-            assert self._process.stdin
-            assert self._process.stdout
-            print(json.dumps(question), file=self._process.stdin, flush=True)
-            if not (answer := self._process.stdout.readline()):
-                raise RuntimeError("The process that forks has ended. Run the cell again.")
-            return json.loads(answer)
+            try:
+                return json.loads(self._answer(json.dumps(question).encode() + b"\n", files))
+            except TimeoutError:
+                assert self._process
+                self._process.kill()
+                raise TimeoutError(
+                    f"The process that forks has not answered within {LIMIT:g} s, and was ended. "
+                    f"It imports {', '.join(self._command[4:])}. Is this machine too busy? "
+                    "Then run the cell again."
+                ) from None
+
+    def _answer(self, question: bytes, files: Sequence[int]) -> bytes:
+        self._socket.settimeout(LIMIT)
+        answer = b""
+        with contextlib.suppress(ConnectionError):  # it has ended, which is said below
+            if files:
+                socket.send_fds(self._socket, [b" "], files)
+            self._socket.sendall(question)
+            while not answer.endswith(b"\n") and (part := self._socket.recv(1 << 16)):
+                answer += part
+        if not answer:
+            raise RuntimeError("The process that forks has ended. Run the cell again.")
+        return answer
 
 
 class Fork:
@@ -107,19 +131,19 @@ class Fork:
 
 
 def serve(name: str, *modules: str) -> None:
-    with warnings.catch_warnings(action="ignore"):
-        for module in modules:
-            with contextlib.suppress(
-                ImportError
-            ):  # some systems have no uvloop; what else is missing, the function names
-                importlib.import_module(module)
+    shown, warnings.showwarning = warnings.showwarning, lambda *_, **__: None
+    for module in modules:
+        # Some systems have no uvloop. What else is missing, the function names.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    warnings.showwarning = shown  # not `catch_warnings`: filters that the modules set are to stay
     where, _, what = name.partition(":")
     function = getattr(importlib.import_module(where), what)
     gc.freeze()  # or each fork, when it collects its garbage, would go through all of this again
     running: set[int] = set()
+    channel = socket.socket(fileno=0)
     try:
-        for line in sys.stdin:
-            question = json.loads(line)
+        for question, files in _questions(channel):
             answer = None
             if pid := question.get("poll"):
                 answer = _exit_code(pid) if pid in running else 0
@@ -127,18 +151,35 @@ def serve(name: str, *modules: str) -> None:
             elif pid := question.get("kill"):
                 _kill(running & {pid})
             elif question:
-                answer = _fork(function, **question)
+                answer = _fork(function, files, **question)
                 running.add(answer)
-            os.write(1, json.dumps(answer).encode() + b"\n")
-    except BrokenPipeError:  # who asked has been killed meanwhile
+            channel.sendall(json.dumps(answer).encode() + b"\n")
+    except ConnectionError:  # who asked has been killed meanwhile
         pass
     finally:
         _kill(running)
+        for pid in running:  # so that their processor time is counted with that of this process
+            os.waitpid(pid, 0)
+
+
+def _questions(channel: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:
+    """Each with the open files that came with it. The next one comes only after the answer."""
+    text: bytes = b""
+    files: list[int] = []
+    while True:
+        part, received, *_ = socket.recv_fds(channel, 1 << 16, 4)
+        if not part:
+            return
+        text, files = text + part, files + received
+        if text.endswith(b"\n"):
+            yield json.loads(text), files
+            for file in files:
+                os.close(file)
+            text, files = b"", []
 
 
 def _exit_code(pid: int) -> int | None:
-    """A number is given to no other process before it is waited for, so what the fork has left
-    behind is killed before that."""
+    """What the fork has left behind is killed first: until then no other process has its number."""
     if not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         return None
     _kill({pid})
@@ -151,9 +192,13 @@ def _kill(leaders: set[int]) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _fork(function: Callable[..., int], log: str, arguments: dict[str, Any]) -> int:
+def _fork(
+    function: Callable[..., int], files: list[int], log: str, arguments: dict[str, Any]
+) -> int:
     if not (pid := os.fork()):
-        _run(function, log, arguments)
+        for file in files:
+            os.set_inheritable(file, False)
+        _run(function, log, arguments | ({"files": files} if files else {}))
     with contextlib.suppress(
         PermissionError, ProcessLookupError
     ):  # it does so itself, too: whoever comes first

@@ -1,5 +1,6 @@
-"""N tasks in each of N processes run one function again and again: how fast it is, how often it
-fails, how often it lies.
+"""N tasks in each of N processes run one function again and again.
+
+How fast is it, how often does it fail, how often is its answer wrong?
 
     async def work(conn, number): ...           # returns True where the answer was right
     await load.run(work, dsn=dsn, processes=2, tasks=4, times=30)
@@ -69,12 +70,10 @@ async def run(
     times: int = 1,
     **options: Any,
 ) -> Report:
-    """Call `work(connection, number)` `times` times in each of `tasks` connections in each of
-    `processes`.
+    """Call `work(connection, number)` `times` times in each of `tasks` connections per process.
 
-    Each task has a connection of its own, made with `dsn` and `options` (those of
-    `asyncpg.connect`). All processes begin together, when every connection is there. A falsy
-    result counts as wrong.
+    Each task has its own connection, made with `dsn` and `options` (those of `asyncpg.connect`).
+    All processes begin together, when every connection is there. A falsy result counts as wrong.
     """
     source = textwrap.dedent(inspect.getsource(work))
     workers = await asyncio.gather(*(worker.start() for _ in range(processes)))
@@ -83,8 +82,8 @@ async def run(
             *(
                 one(
                     f"from firedrill import load\n{source}\n"
-                    f"runs = await load.prepare({work.__name__}, "
-                    f"dsn, options, {tasks}, {times}, {tasks * times} * {number})",
+                    f"runs = await load.prepare({work.__name__}, dsn, options, "
+                    f"{tasks}, {times}, {tasks * times} * {number})",
                     dsn=dsn,
                     options=options,
                 )
@@ -92,7 +91,7 @@ async def run(
             )
         )
         begun = time.perf_counter()
-        parts: list[Report] = await asyncio.gather(*(one("await runs()") for one in workers))
+        parts: list[Report] = await asyncio.gather(*(one.run("await runs()") for one in workers))
         seconds = time.perf_counter() - begun
     finally:
         for one in workers:  # what they had to say is here, or one of them hangs
@@ -127,8 +126,8 @@ async def prepare(
                 report.right += bool(good)
                 report.wrong += not good
             report.latencies.append(time.perf_counter() - before)
-        # Whoever is done leaves: behind PgBouncer in session mode others may wait for its server
-        # connection.
+        # A task that is done leaves: behind PgBouncer in session mode, another one may wait for its
+        # server connection.
         connections[task].terminate()
 
     async def runs() -> Report:

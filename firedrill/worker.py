@@ -1,10 +1,12 @@
-"""A second Python process for a notebook, since asyncpg counts the names of its prepared
-statements per process.
+"""A second Python process for a notebook: asyncpg names its prepared statements per process.
 
     b = await worker.start(dsn=stack.pgbouncer.dsn("transaction"))
     await b("conn = await asyncpg.connect(dsn)")
     await b("await conn.fetchval('select 1')")          # its value, or its exception raised here
     await b.stop()
+
+It is a fork of a process that has imported asyncpg and used nothing of it, so its names start at
+the beginning, too.
 
 The whole protocol: a pickled source text goes in, a pickled (value, exception) comes out.
 """
@@ -13,74 +15,110 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
+import os
 import pickle
+import socket
 import struct
-import sys
+import time
 from typing import Any
 
+from .forks import Fork, Forks
+
 LENGTH = struct.Struct("!I")
+LIMIT = 45.0  # seconds for one source text; a cell has sixty
+FAREWELL = 10.0  # seconds for a process to end once nothing more can come
 
 
 class Worker:
-    """Await `worker(source)`: the process runs it at its top level, as a notebook runs a cell,
-    and gives the last value.
+    """Await `worker(source)`: the process runs it at its top level, as a notebook runs a cell.
 
-    What cannot be pickled (a Record, a connection) raises TypeError or the like, after the
-    source has run.
+    Gives the last value. What cannot be pickled (a Record, a connection) raises TypeError or the
+    like, after the source has run.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(
+        self, fork: Fork, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._fork = fork
+        self._reader, self._writer = reader, writer
 
     async def __call__(self, source: str, **variables: Any) -> Any:
-        """`variables` are set before the source runs. Raises what the source raises."""
-        assert self._process.stdin
-        assert self._process.stdout
+        """`variables` are set before the source runs. Raises what the source raises.
+
+        Raises TimeoutError after 45 s, and ends the process.
+        """
+        try:
+            async with asyncio.timeout(LIMIT) as limit:
+                return await self.run(source, **variables)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self.kill()  # its answer would be taken for that to the next source
+            raise TimeoutError(
+                f"The second process has not answered within {LIMIT:g} s, and was ended. "
+                f"It was to run: {source.strip()[:200]}"
+            ) from None
+
+    async def run(self, source: str, **variables: Any) -> Any:
+        """The same, for as long as it takes."""
         message = pickle.dumps((source, variables))
-        self._process.stdin.write(LENGTH.pack(len(message)) + message)
-        size = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))[0]
-        value, error = pickle.loads(await self._process.stdout.readexactly(size))
+        self._writer.write(LENGTH.pack(len(message)) + message)
+        size = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))[0]
+        value, error = pickle.loads(await self._reader.readexactly(size))
         if error is not None:
             raise error
         return value
 
     def kill(self) -> None:
         """For one that may not answer any more."""
-        if self._process.returncode is None:
-            self._process.kill()
+        self._fork.kill()
 
     async def stop(self) -> None:
-        """It ends by itself, too, when its notebook does: its standard input is over then."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        await self._process.wait()
+        """It ends by itself, too, when its notebook does: its socket is closed then."""
+        self._writer.close()
+        deadline = time.monotonic() + FAREWELL
+        while self._fork.exit_code is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.002)
+        self._fork.kill()
 
 
-async def start(**variables: Any) -> Worker:
-    """A new process, with `asyncio` and `asyncpg` imported and `variables` set."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        __spec__.name,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 24,
-        start_new_session=True,
-    )
-    worker = Worker(process)
+async def start(*modules: str, **variables: Any) -> Worker:
+    """A new process, with `asyncio` and `asyncpg` imported and `variables` set.
+
+    `modules` are imported once, by the process that forks. Importing SQLAlchemy takes a second of
+    each process that does it.
+    """
+    forks = _forks(*modules)
+    await asyncio.to_thread(forks.ready)
+    ours, theirs = socket.socketpair()
+    with theirs:  # its errors go where ours do
+        fork = forks.start(os.devnull, files=[theirs.fileno(), 2])
+    worker = Worker(fork, *await asyncio.open_connection(sock=ours, limit=1 << 24))
     await worker("import asyncio, asyncpg", **variables)
     return worker
 
 
-async def serve() -> None:
-    """The other side: run what arrives on standard input until it ends."""
-    loop = asyncio.get_running_loop()
-    reader, world = asyncio.StreamReader(limit=1 << 24), {"__name__": "__main__"}
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
-    answers, sys.stdout = (
-        sys.stdout.buffer,
-        sys.stderr,
-    )  # what the source prints must not get between the answers
+@functools.cache
+def _forks(*modules: str) -> Forks:
+    return Forks(f"{__name__}:fork", "asyncpg", "firedrill.load", *modules)
+
+
+# The other side.
+
+
+def fork(files: list[int]) -> int:
+    """A process of its own; `files` are its connection and where it writes errors."""
+    for stream in (1, 2):  # what the source prints must not get lost, nor between the answers
+        os.dup2(files[1], stream)
+    asyncio.run(serve(socket.socket(fileno=files[0])))
+    return 0
+
+
+async def serve(connection: socket.socket) -> None:
+    """Run what arrives until the connection is closed."""
+    reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 24)
+    world: dict[str, Any] = {"__name__": "__main__"}
     while header := await reader.read(LENGTH.size):
         source, variables = pickle.loads(await reader.readexactly(LENGTH.unpack(header)[0]))
         world |= variables
@@ -89,8 +127,8 @@ async def serve() -> None:
         except BaseException as error:
             error.__traceback__ = None
             answer = pickle.dumps((None, error))
-        answers.write(LENGTH.pack(len(answer)) + answer)
-        answers.flush()
+        writer.write(LENGTH.pack(len(answer)) + answer)
+        await writer.drain()
 
 
 async def run(source: str, world: dict[str, Any]) -> Any:
@@ -110,7 +148,3 @@ async def run(source: str, world: dict[str, Any]) -> Any:
         if asyncio.iscoroutine(value):
             value = await value
     return value
-
-
-if __name__ == "__main__":
-    asyncio.run(serve())

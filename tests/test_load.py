@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
+import psutil
 import pytest
 
 from firedrill import load, servers, worker
 from firedrill.servers import Stack
+
+from .leftovers import eventually
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +74,53 @@ def test_a_worker_gives_values_and_exceptions_and_ends_with_its_notebook(stack: 
         with pytest.raises(TypeError, match="pickle"):
             await one("await (await asyncpg.connect(dsn)).fetchrow('select 1')")
         assert await one("x") == 20, "it goes on afterwards"
-        process = one._process
         await one.stop()
-        assert process.returncode == 0
-
-        left = await worker.start()
-        left._process.stdin.close()  # type: ignore[union-attr]      # as it is when the notebook has gone
-        assert await asyncio.wait_for(left._process.wait(), 10) == 0
+        assert one._fork.exit_code == 0, "it has ended by itself"
 
     asyncio.run(main())
+
+
+def test_a_worker_ends_with_its_notebook() -> None:
+    code = """
+import asyncio, os, signal
+from firedrill import worker
+
+async def main():
+    one = await worker.start()
+    print(await one("import os; os.getpid()"), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    notebook = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=60)
+    assert notebook.returncode == -signal.SIGKILL
+    pid = int(notebook.stdout)
+    assert eventually(lambda: not psutil.pid_exists(pid), 10)
+
+
+def test_a_worker_that_does_not_answer_is_ended_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        one = await worker.start("json")
+        monkeypatch.setattr(worker, "LIMIT", 0.2)
+        with pytest.raises(TimeoutError, match=r"within 0.2 s, and was ended.*sleep\(600\)"):
+            await one("import time; time.sleep(600)")
+        assert one._fork.exit_code == -signal.SIGKILL
+
+    asyncio.run(main())
+
+
+def test_workers_know_nothing_of_each_other_and_print_where_their_notebook_does(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async def main() -> None:
+        first, second = [await worker.start() for _ in range(2)]
+        await first("import builtins; builtins.told = 1; print('from the first')")
+        with pytest.raises(NameError):
+            await second("told")
+        draws = {await one("import random; random.random()") for one in (first, second)}
+        assert len(draws) == 2, "two processes, two seeds"
+        for one in (first, second):
+            await one.stop()
+
+    asyncio.run(main())
+    assert "from the first" in capfd.readouterr().err
