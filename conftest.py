@@ -1,9 +1,7 @@
 """Guard rails for nbval, which trusts a notebook more than it should.
 
-`pytest --nbval notebooks/` needs no other flag.
-
-nbval has no ini options, so its command-line options are set here; session fixtures never run
-for its cells, hence hooks.
+`pytest --nbval notebooks/` needs no other flag: nbval has no ini options, so its command-line
+options are set here. Session fixtures never run for its cells, hence hooks.
 """
 
 from __future__ import annotations
@@ -16,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import nbval.kernel
+import nbval.plugin
 import pytest
 from jupyter_client.manager import KernelManager
 
 from firedrill import servers
-from firedrill.authoring import notebooks
+from firedrill.authoring import kernels, notebooks
 
 ROOT = Path(__file__).parent
 CELL_TIMEOUT = 60  # seconds; nbval's own 2000 would outlast CI
@@ -35,9 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
         option.nbval_sanitize_with = option.nbval_sanitize_with or str(notebooks.SANITIZE)
         option.nbval_cell_timeout = min(option.nbval_cell_timeout, CELL_TIMEOUT)
         if option.nbval_kernel_name is None:
-            option.nbval_current_env = (
-                True  # never a kernel of the same name that the user has elsewhere
-            )
+            # Never a kernel of the same name that the user has elsewhere.
+            option.nbval_current_env = True
+            if hasattr(os, "fork"):
+                nbval.plugin.RunningKernel = kernels.ForkedKernel
         nbval.kernel.KernelManager = _kernel_manager
     os.environ.update(notebooks.ENVIRONMENT)
     if (
@@ -59,8 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Servers are chosen and fetched before a kernel starts, so that no cell prints the download
-    or waits for it."""
+    """Choose and fetch servers before a kernel starts: no cell prints that or waits for it."""
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         try:
             os.environ["FIREDRILL_SERVERS"] = kind = servers.choose()[
@@ -73,10 +72,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _is_cell(item):
-            # Seconds; nbval has a fixed 5, too few on a busy machine.
-            item.output_timeout = 30  # type: ignore[attr-defined]
+    cells = [item for item in items if _is_cell(item)]
+    if cells and nbval.plugin.RunningKernel is kernels.ForkedKernel:
+        kernels.prepare()
+    for item in cells:
+        # Seconds. nbval has a fixed 5, which is too few on a busy machine.
+        item.output_timeout = 30  # type: ignore[attr-defined]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -102,10 +103,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 
 def _kernel_manager(**options: Any) -> KernelManager:
-    """Its kernel is reached by sockets.
-
-    Ports are free when they are chosen, and may be taken when the kernel has started.
-    """
+    """Its kernel is reached by sockets: a free port may be taken by the time the kernel starts."""
     file = f"{os.environ['JUPYTER_RUNTIME_DIR']}/{uuid.uuid4()}.json"
     return KernelManager(transport="ipc", connection_file=file, **options)
 
