@@ -144,6 +144,7 @@ def test_every_cell_of_a_lesson_ends_as_in_a_kernel_started_from_nothing(
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     forked = outcomes(tmp_path, path, forked=True)
     assert len(forked) == sum(cell["cell_type"] == "code" for cell in cells)
+    assert set(forked.values()) == {""}, "each passes"
     assert forked == outcomes(tmp_path, path, forked=False)
 
 

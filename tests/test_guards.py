@@ -1,4 +1,4 @@
-"""The guard rails round nbval hold: each is shown a notebook that must not pass.
+"""The guard rails around nbval hold: each is shown a notebook that must not pass.
 
 One run of pytest has them all.
 """
@@ -78,7 +78,7 @@ NOTEBOOKS = {
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """For each notebook what pytest says of each cell: "" if it passes.
 
-    In a repository like ours, from another folder.
+    In a repository like ours, started from another folder.
     """
     course = tmp_path_factory.mktemp("course")
     for file in ("conftest.py", "notebooks/sanitize.cfg", "pyproject.toml"):

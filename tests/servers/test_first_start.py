@@ -1,5 +1,7 @@
-"""The first start, on an empty cache, and all that can stand in its way: each with a message,
-and nothing half-made used."""
+"""The first start, on an empty cache, and all that can stand in its way.
+
+Each has its message, and nothing half-made is used.
+"""
 
 from __future__ import annotations
 
@@ -144,10 +146,11 @@ def _may_run(python: str) -> bool:
 
 
 def test_the_servers_are_fetched_with_nothing_but_python() -> None:
-    """`make` does so while pip still installs the rest. -S: without site-packages."""
+    """`make` does so while uv still installs the rest. -S: without site-packages."""
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from firedrill import servers; "
-        "from firedrill.authoring import bootstrap; print(servers.KINDS.keys())"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from firedrill import servers; from firedrill.authoring import bootstrap\n"
+        "print(servers.KINDS.keys())"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert done.stdout == "dict_keys(['embedded', 'docker', 'host'])\n", done.stderr
