@@ -29,6 +29,9 @@ bench: tester            ## what it costs, beside its peers: writes benchmarks/R
 	$(UV) pip install --quiet --upgrade --python $(BIN)/python --target .venv/peers -r benchmarks/requirements.txt
 	PYTHONPATH=.venv/peers $(BIN)/python -m benchmarks
 
+bench-against: tester       ## this commit and another one, in turns: make bench-against REV=HEAD~1
+	$(BIN)/python -m benchmarks.against $(REV)
+
 lock: tester             ## the newest releases that requirements.txt allows
 	$(UV) pip compile --quiet --upgrade $(COMPILE) --no-emit-package firedrill requirements.txt -o requirements.lock
 	$(UV) pip compile --quiet --upgrade $(COMPILE) -c requirements.lock tests/requirements.txt -o tests/requirements.lock
@@ -44,6 +47,6 @@ tester:
 	$(SET_UP) requirements.lock tests/requirements.lock
 
 help:                       ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-.PHONY: learner tester lab test style types checks notebooks bench lock help
+.PHONY: learner tester bench-against lab test style types checks notebooks bench lock help
