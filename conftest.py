@@ -40,10 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
                 nbval.plugin.RunningKernel = kernels.ForkedKernel
         nbval.kernel.KernelManager = _kernel_manager
     os.environ.update(notebooks.ENVIRONMENT)
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # as a background job of a shell; kernels and tests need it
+    # A background job of a shell ignores SIGINT, one of nohup SIGHUP, and so would all that it
+    # starts. Kernels and tests need both. This process goes on ignoring SIGHUP.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     if not hasattr(config, "workerinput"):  # xdist's workers inherit these
         own = tempfile.TemporaryDirectory(
             prefix="firedrill-tests-", dir="/tmp"
