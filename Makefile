@@ -32,6 +32,9 @@ bench: tester            ## what it costs, beside its peers: writes benchmarks/R
 bench-against: tester       ## this commit and another one, in turns: make bench-against REV=HEAD~1
 	$(BIN)/python -m benchmarks.against $(REV)
 
+index: tester            ## firedrill/errors/index.json, from the topics' errors.toml
+	$(BIN)/python -m firedrill.authoring.index
+
 lock: tester             ## the newest releases that requirements.txt allows
 	$(UV) pip compile --quiet --upgrade $(COMPILE) --no-emit-package firedrill requirements.txt -o requirements.lock
 	$(UV) pip compile --quiet --upgrade $(COMPILE) -c requirements.lock tests/requirements.txt -o tests/requirements.lock
@@ -49,4 +52,4 @@ tester:
 help:                       ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-.PHONY: learner tester bench-against lab test style types checks notebooks bench lock help
+.PHONY: learner tester bench-against lab test index style types checks notebooks bench lock help

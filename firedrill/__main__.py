@@ -1,4 +1,4 @@
-"""The command `firedrill`: from an error to its lesson, the servers, the learner's progress."""
+"""The commands that need the course: the servers, the learner's progress. `firedrill --help`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import sys
-import textwrap
 import time
 
 
@@ -22,12 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="open JupyterLab on the first lesson (further arguments are JupyterLab's)",
         add_help=False,
     )
-    explain = commands.add_parser("explain", help="what an error means, and which lesson treats it")
-    explain.add_argument(
-        "error",
-        nargs="*",
-        help="the error's text or a whole traceback; without it, standard input is read",
-    )
+    commands.add_parser("explain", help="what an error means, and which lesson treats it")
     commands.add_parser("doctor", help="look at this machine and open a pair of servers once")
     show = commands.add_parser("progress", help="lessons read, tasks passed, and what is next")
     form = show.add_mutually_exclusive_group()
@@ -64,45 +58,6 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from . import errors
-
-    pasted = " ".join(options.error)
-    if not pasted:
-        if sys.stdin.isatty():
-            print("Paste the error or the whole traceback, then press Ctrl-D:", file=sys.stderr)
-        pasted = sys.stdin.read()
-    found = errors.find(pasted)
-    if not found:
-        print(
-            "This error is not in the index yet. The table of lessons is in README.md; what is "
-            "left out can be asked for in an issue, with the whole text of the error."
-        )
-        return 1
-    for entry in found:
-        _say(entry.title)
-        _say(entry.means, "  means  ")
-        _say(entry.fix, "  fix    ")
-        _say(entry.trap, "  trap   ")
-        _say(f'notebooks/{entry.lesson}.ipynb, "{entry.section}"', "  read   ")
-        print()
-    return 0
-
-
-def _say(text: str, label: str = "") -> None:
-    width = min(shutil.get_terminal_size().columns, 110)
-    print(
-        textwrap.fill(
-            text,
-            width,
-            initial_indent=label,
-            subsequent_indent=" " * len(label),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    )
 
 
 def _doctor(_: argparse.Namespace) -> int:
@@ -198,5 +153,7 @@ def _servers(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    from .cli import main as command
+
     os.environ.setdefault("PYTHONUTF8", "1")
-    sys.exit(main())
+    sys.exit(command())

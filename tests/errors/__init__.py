@@ -1,1 +1,1 @@
-"""Proofs of the error index as a whole: pastes, public texts, adverse input, and the tools on top."""
+"""Proofs of the error index as a whole: pastes, public texts, bad input, the tools on top."""

@@ -20,7 +20,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not slug:
         return
     if "entry" in metafunc.fixturenames:
-        entries = errors.of_topic(slug)
+        entries = [entry for entry in errors.of_topic(slug) if entry.raised_here]
         metafunc.parametrize("entry", entries, ids=[entry.id for entry in entries])
         return
     if "case" in metafunc.fixturenames:

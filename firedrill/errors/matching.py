@@ -1,0 +1,288 @@
+"""From a paste to what the index knows of it, with the evidence.
+
+An entry is found by its text; by the frames, for an error that has no text; by its title; by a
+class or a SQLSTATE that stands alone; or by plain words. Each answer says by which, and how sure
+that is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import general, noise, paste
+from .entry import Entry
+from .index import Searched, searched
+
+SURE, LIKELY, POSSIBLE = "sure", "likely", "possible"
+_STOP = frozenset(
+    (
+        "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "has", "have",
+        "i", "in", "is", "it", "its", "my", "no", "not", "of", "on", "or", "our", "so", "that",
+        "the", "their", "them", "then", "there", "they", "this", "to", "was", "we", "when",
+        "which", "who", "why", "will", "with", "after", "only", "does", "do", "did", "get",
+        "gets", "got", "some",
+    )
+)  # fmt: skip
+
+
+class Found:
+    """An entry, how sure it is, and on what evidence."""
+
+    __slots__ = ("entry", "evidence", "sure")
+
+    def __init__(self, entry: Entry, sure: str, evidence: str) -> None:
+        self.entry, self.sure, self.evidence = entry, sure, evidence
+
+    def __repr__(self) -> str:
+        return f"<{self.entry.id!r}: {self.sure}, by {self.evidence}>"
+
+
+class Answer:
+    """What the index says of a paste: what it found, best first; or what can be said in general."""
+
+    __slots__ = ("found", "general", "name")
+
+    def __init__(self, found: list[Found], name: str = "", in_general: str = "") -> None:
+        self.found, self.name, self.general = found, name, in_general
+
+    @property
+    def hedged(self) -> bool:
+        return bool(self.found) and self.found[0].sure == POSSIBLE
+
+
+def answer(pasted: str | bytes) -> Answer:
+    lines = noise.lines(pasted)
+    text = "\n".join(lines).strip()
+    if not text:
+        return Answer([])
+    flat = " ".join(text.split())
+    found = by_title(flat) or _by_text(text, flat) or _alone(flat) or _by_words(flat)
+    return Answer(found) if found else _unknown(text)
+
+
+def by_title(flat: str) -> list[Found]:
+    lower = flat.lower()
+    return [
+        Found(one.entry, SURE, "the title")
+        for one in searched()
+        if one.entry.title.lower() == lower
+    ]
+
+
+class _Match:
+    """Where an entry was found in the flat text."""
+
+    __slots__ = ("end", "how", "length", "one", "start")
+
+    def __init__(self, one: Searched, start: int, end: int, how: str) -> None:
+        self.one, self.start, self.end, self.length, self.how = one, start, end, end - start, how
+
+
+def _by_text(text: str, flat: str) -> list[Found]:
+    raised = paste.errors(text)
+    matches = _matches(flat)
+    matches += _by_frames(raised, flat)
+    if not matches:
+        matches = _squeezed(text)
+    if not matches:
+        return []
+    names = {error.short.lower() for error in raised}
+    states = set(paste.sqlstates(text))
+    spans = _spans(raised, text, flat)
+
+    def rank(match: _Match) -> tuple[int, int, int, int]:
+        entry = match.one.entry
+        inside = any(start <= match.start < end for start, end, _ in spans) or not spans
+        return (-inside, -match.end, -_named(entry, names, states), -match.length)
+
+    best: dict[str, _Match] = {}
+    for match in sorted(matches, key=rank):
+        best.setdefault(match.one.entry.id + match.one.entry.lesson, match)
+    ordered = list(best.values())
+    for match in list(ordered):  # what an entry precedes, wherever it stands
+        later = [
+            at for at, other in enumerate(ordered) if other.one.entry.id in match.one.entry.over
+        ]
+        if later and min(later) < ordered.index(match):
+            ordered.remove(match)
+            ordered.insert(min(later), match)
+    found = [_judged(match, raised, spans, names, states, flat) for match in ordered]
+    return [one for one in found if one]
+
+
+def _matches(flat: str) -> list[_Match]:
+    lower = flat.lower()
+    matches = []
+    for one in searched():
+        for expression, needed in one.find:
+            if needed and not any(part in lower for part in needed):
+                continue
+            flags = 0 if one.entry.exact else re.IGNORECASE
+            last = None
+            for match in re.finditer(expression, flat, flags):
+                last = match
+            if last and last.end() > last.start():
+                matches.append(_Match(one, last.start(), last.end(), "the text"))
+    return matches
+
+
+def _squeezed(text: str) -> list[_Match]:
+    """Where a terminal has wrapped lines inside words, or a log has dropped the quotes."""
+    tight = re.sub(r"[\s\"'`]+", "", text)
+    lower = tight.lower()
+    matches = []
+    for one in searched():
+        for expression, needed in one.loose:
+            if not any(part in lower for part in needed):
+                continue
+            match = re.search(expression, tight, re.IGNORECASE)
+            if match and match.end() > match.start():
+                matches.append(
+                    _Match(one, match.start(), match.end(), "the text, but for spaces and quotes")
+                )
+    return matches
+
+
+def _by_frames(raised: list[paste.Raised], flat: str) -> list[_Match]:
+    """The errors without a text, by the frame that is nearest to where they were raised."""
+    matches = []
+    for error in raised:
+        if error.text:
+            continue
+        near: list[tuple[int, Searched]] = []
+        for one in searched():
+            if one.entry.frames and error.short in {
+                name.rpartition(".")[2] for name in one.entry.classes
+            }:
+                at = [
+                    at
+                    for at, frame in enumerate(error.frames)
+                    if any(re.search(expression, frame) for expression in one.entry.frames)
+                ]
+                if at:
+                    near.append((max(at), one))
+        end = flat.rfind(error.name) + len(error.name)
+        if near and error is raised[-1]:
+            nearest = max(at for at, _ in near)
+            chosen = [
+                one
+                for at, one in near
+                if at == nearest
+                or any(
+                    other.entry.id in one.entry.over for there, other in near if there == nearest
+                )
+            ]
+            matches += [_Match(one, end - len(error.name), end, "the frames") for one in chosen]
+    return matches
+
+
+def _spans(raised: list[paste.Raised], text: str, flat: str) -> list[tuple[int, int, str]]:
+    """Where in the flat text the message of each error stands: up to the next error."""
+    spans = []
+    for at, error in enumerate(raised):
+        before = len(" ".join(text[: error.start].split()))
+        start = before + (1 if before else 0)
+        stop = raised[at + 1].start if at + 1 < len(raised) else len(text)
+        body = text[error.start : stop]
+        cut = re.search(r"\n\s*(?:Traceback|During handling|The above|File |\+-)", body)
+        length = len(" ".join((body[: cut.start()] if cut else body).split()))
+        spans.append((start, start + max(length, 1), error.name))
+    return spans
+
+
+def _named(entry: Entry, names: set[str], states: set[str]) -> bool:
+    return entry.sqlstate in states or any(
+        name.rpartition(".")[2].lower() in names for name in entry.classes
+    )
+
+
+def _judged(
+    match: _Match,
+    raised: list[paste.Raised],
+    spans: list[tuple[int, int, str]],
+    names: set[str],
+    states: set[str],
+    flat: str,
+) -> Found | None:
+    """How sure a match is: another library's error may have the same words."""
+    entry = match.one.entry
+    if match.how == "the frames":
+        return Found(entry, SURE, "the class and the frames it was raised in")
+    own = next((name for start, end, name in spans if start <= match.start < end), "")
+    around = (own or flat[max(0, match.start - 60) : match.end]).lower()
+    foreign = next((word for word in general.FOREIGN if re.search(rf"\b{word}\b", around)), "")
+    if foreign and not any(
+        foreign in one.lower() for one in (entry.text, *entry.also, *entry.classes)
+    ):
+        return Found(entry, POSSIBLE, f"the words alone: the error is one of {foreign}")
+    if match.how != "the text":
+        return Found(entry, LIKELY, match.how)
+    if not own or _named(entry, {own.rpartition(".")[2].lower()}, states):
+        return Found(entry, SURE, "the text and the class" if own else "the text")
+    return Found(entry, SURE if match.length >= 24 else LIKELY, f"the text; the class is {own}")
+
+
+def _alone(flat: str) -> list[Found]:
+    """A class or a SQLSTATE that is all that was pasted, or an error without text and frames."""
+    name = paste.class_alone(flat)
+    last = paste.errors(flat)
+    if (
+        not name
+        and last
+        and not last[-1].text
+        and flat.rstrip().lower().endswith((last[-1].name.lower(), "(no text)"))
+    ):
+        name = last[-1].name
+    short = name.rpartition(".")[2].lower()
+    found = [
+        Found(one.entry, POSSIBLE, "only the class")
+        for one in searched()
+        if name and any(short == known.rpartition(".")[2].lower() for known in one.entry.classes)
+    ]
+    if name:
+        textless = [one for one in found if one.entry.frames]
+        return textless or found
+    state = flat.strip().upper()
+    return [
+        Found(one.entry, POSSIBLE, "only the SQLSTATE")
+        for one in searched()
+        if paste.sqlstates(state) and one.entry.sqlstate == state
+    ]
+
+
+def _stems(text: str) -> set[str]:
+    return {
+        re.sub(r"(?:ing|ed|es|s|e)$", "", word)
+        for word in re.findall(r"[a-z0-9_]+", text.lower())
+        if word not in _STOP
+    }
+
+
+def _by_words(flat: str) -> list[Found]:
+    """A symptom, told in plain words: all words of one of an entry's descriptions but one."""
+    if len(flat) > 300 or paste.errors(flat):
+        return []
+    said = _stems(flat)
+    scored = []
+    for one in searched():
+        for words in one.entry.words:
+            meant = _stems(words)
+            hit = len(meant & said)
+            if hit >= 2 and hit >= len(meant) - (len(meant) > 3) and hit * 3 >= len(said):
+                scored.append((-hit / len(meant), -hit, one.entry))
+                break
+    scored.sort(key=lambda item: item[:2])
+    return [Found(entry, POSSIBLE, "your words") for _, _, entry in scored[:3]]
+
+
+def _unknown(text: str) -> Answer:
+    raised = paste.errors(text)
+    states = paste.sqlstates(text)
+    name = raised[-1].name if raised else paste.class_alone(text)
+    short = name.rpartition(".")[2]
+    family = name.partition(".")[0].lower()
+    if family not in general.FOREIGN and short in general.CLASSES:
+        return Answer([], short, general.CLASSES[short])
+    if states and states[-1][:2] in general.STATES:
+        return Answer([], states[-1], general.STATES[states[-1][:2]])
+    return Answer([], short)

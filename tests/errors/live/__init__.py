@@ -1,0 +1,1 @@
+"""Errors raised live for newer entries: a module for each topic, a function for each entry."""
