@@ -22,8 +22,7 @@ GREETING = """asyncpg fire drills: PostgreSQL broken on purpose, and why, and ho
 `explain` works anywhere. All others need the course: its repository, and the packages that
 `make lab` or `pip install -r requirements.txt` installs there.
 """
-IN_A_CLONE = ("lab", "progress", "reset")
-WITH_PACKAGES = ("servers", "doctor")
+OF_THE_COURSE = ("lab", "servers", "doctor", "progress", "reset")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def quick(arguments: list[str]) -> int | None:
     """The exit status, or None for a command that the course has to answer."""
-    if not arguments:
+    if not arguments or arguments[0] in ("-h", "--help"):
         print(GREETING, end="")
         return 0
     if arguments[0] in ("--version", "-V"):
@@ -60,25 +59,19 @@ def quick(arguments: list[str]) -> int | None:
 
 def _course(arguments: list[str]) -> int:
     command = arguments[0]
+    if command not in OF_THE_COURSE:
+        print(f"firedrill: there is no command {command!r}.\n\n{GREETING}", end="", file=sys.stderr)
+        return 2
     repository = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if command in IN_A_CLONE and not os.path.isdir(os.path.join(repository, "notebooks")):
+    if not os.path.isdir(os.path.join(repository, "notebooks")):
         return _needs(
-            command,
-            "the course: run it in a clone of its repository, where README.md tells how to begin",
+            command, "the course: run it in a clone of its repository; README.md tells how"
         )
     try:
         from . import __main__ as course
         from . import servers  # what most commands import  # noqa: F401
-    except ImportError as error:
-        if command in (*IN_A_CLONE, *WITH_PACKAGES):
-            return _needs(
-                command,
-                f"the packages of the course ({error.name} is missing): in a clone of its "
-                "repository `pip install -r requirements.txt`, elsewhere `pip install "
-                "'firedrill[servers]'`",
-            )
-        print(GREETING, end="", file=sys.stderr)
-        return 2
+    except ModuleNotFoundError as error:
+        return _needs(command, f"{error.name}: `pip install -r requirements.txt` installs it")
     return course.main(arguments)
 
 

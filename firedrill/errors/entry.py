@@ -6,7 +6,9 @@ import than the whole answer.
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than the answer
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Entry:

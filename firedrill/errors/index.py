@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import zlib
+import os
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 from .entry import Entry
 
-PATH = Path(__file__).with_name("index.json")
-_PACKAGE = Path(__file__).parents[1]
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than the answer
+if TYPE_CHECKING:
+    from typing import Any
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+PATH = os.path.join(_HERE, "index.json")
 
 
 class Searched:
@@ -25,18 +27,22 @@ class Searched:
         self.entry = Entry(**row)
 
 
-def digest() -> int:
-    """Of the files that index.json is made from."""
-    value = 0
-    for path in [_PACKAGE / "course.toml", *sorted((_PACKAGE / "topics").glob("*/errors.toml"))]:
-        value = zlib.crc32(path.read_bytes(), value)
-    return value
+def sizes() -> list[int]:
+    """Of the files that index.json is made from: if they differ, it is out of date."""
+    package = os.path.dirname(_HERE)
+    topics = os.path.join(package, "topics")
+    files = [os.path.join(topics, name, "errors.toml") for name in sorted(os.listdir(topics))]
+    files.append(os.path.join(package, "course.toml"))
+    return [os.path.getsize(file) for file in files if os.path.exists(file)]
 
 
 @cache
 def searched() -> tuple[Searched, ...]:
-    made: dict[str, Any] = json.loads(PATH.read_bytes()) if PATH.exists() else {"digest": None}
-    if made["digest"] != digest():
+    made: dict[str, Any] = {}
+    if os.path.exists(PATH):
+        with open(PATH, encoding="utf-8") as file:
+            made = json.load(file)
+    if made.get("sizes") != sizes():
         from . import source
 
         made = json.loads(source.built())

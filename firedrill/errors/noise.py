@@ -1,4 +1,8 @@
-"""What logs, terminals and JSON add to an error's text, taken off again; and secrets, masked."""
+"""What logs, terminals and JSON add to an error's text, taken off again; and secrets, masked.
+
+Expressions are compiled where they are used, and only if a quick look says that they may fit: all
+of them together would take longer than a usual answer.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,22 @@ import re
 
 LARGEST = 60_000  # characters that are looked at; of a larger paste, the end and the beginning
 _END, _BEGINNING, _AROUND = 30_000, 10_000, 2_000
+_LONGEST = 6_000  # characters of a line that are looked at: its two ends
 
-_COLOURS = re.compile(
-    r"(?:\x1b|\\x1b|\\u001b|\\033|␛)?\[[0-9;]{1,12}m|\x1b\[[0-9;?]{0,12}[A-Za-z]", re.I
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\ufeff\ufffd]")
-_ESCAPED = re.compile(
+_COLOURS = r"(?:\x1b|\\x1b|\\u001b|\\033|␛)?\[[0-9;]{1,12}[mM]|\x1b\[[0-9;?]{0,12}[A-Za-z]"
+_ESCAPED = (
     r"\\n(?:\s{2}|\||Traceback|DETAIL|HINT|CONTEXT|During|The above"
     r"|[\w.]{3,60}(?:Error|Exception)\b)"
 )
-_NEWLINE = re.compile(r"\\+r?\\*n|\\+r")
-_QUOTES = str.maketrans("“”„«»‘’‚`´\u00a0\u2028", "\"\"\"\"\"'''''  ")
+_NEWLINE = r"\\+r?\\*n|\\+r"
+# Quotation marks of word processors, and what is not to be seen.
+_SIGNS = str.maketrans(
+    dict.fromkeys("“”„«»", '"')
+    | dict.fromkeys("‘’‚`´", "'")
+    | dict.fromkeys([*map(chr, range(32)), "\x7f", "\u00a0", "\u2028", "\ufeff", "\ufffd"], " ")
+    | dict.fromkeys("\u200b\u200c\u200d\u200e\u200f", "")
+    | {"\n": "\n"}
+)
 _MARKUP = (
     ("&quot;", '"'),
     ("&#34;", '"'),
@@ -26,7 +35,7 @@ _MARKUP = (
     ("&amp;", "&"),
 )
 # Each at the beginning of a line, one after the other: a log may have several.
-_PREFIX = re.compile(
+_PREFIX = (
     r"\s*(?:"
     r"\[pod/[^\]]{1,120}\]\s"  # kubectl logs --prefix
     r"|[\w.-]{1,60}\s*\|(?=\s|$)"  # docker compose
@@ -37,10 +46,8 @@ _PREFIX = re.compile(
     r"|[|│┃](?=\s|$)"  # an exception group, rich
     r")"
 )
-_LONGEST = 6_000  # characters of a line that are looked at: its two ends
-
-_DSN = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,30}://[^\s:/@\"']{0,200}):([^\s/\"']{1,200})@")
-_KEY = re.compile(
+_DSN = r"(?i)\b([a-z][a-z0-9+.-]{1,30}://[^\s:/@\"']{0,200}):([^\s/\"']{1,200})@"
+_KEY = (
     r"(?i)\b((?:pg|db_?|postgres_?|database_?)?(?:password|passwd|pwd|secret|token|api_?key)"
     r"[\"']?\s{0,3}[=:]\s{0,3})"
     r"(\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|(?!authentication|\s)[^\s,;)&\"']{1,200})"
@@ -49,15 +56,14 @@ _KEY = re.compile(
 
 def masked(text: str) -> str:
     """With the passwords in DSNs, keyword arguments and settings replaced."""
-    return _KEY.sub(r"\1***", _DSN.sub(r"\1:***@", text))
+    return re.sub(_KEY, r"\1***", re.sub(_DSN, r"\1:***@", text))
 
 
 def decoded(pasted: str | bytes) -> str:
     """As text, whatever it is: bytes that are no UTF-8 are left out."""
     if isinstance(pasted, bytes):
-        pasted = pasted.decode(
-            "utf-16" if pasted[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace"
-        )
+        wide = pasted[:2] in (b"\xff\xfe", b"\xfe\xff")
+        pasted = pasted.decode("utf-16" if wide else "utf-8", "replace")
     return pasted if len(pasted) <= LARGEST else _excerpt(pasted)
 
 
@@ -74,14 +80,17 @@ def _excerpt(text: str) -> str:
 def lines(pasted: str | bytes) -> list[str]:
     """The lines as they were before a terminal, a log or JSON got hold of them."""
     text = decoded(pasted)
-    text = _COLOURS.sub("", text)
-    if _ESCAPED.search(text):
-        text = _NEWLINE.sub("\n", text)
-    text = text.replace("\\t", " ") if "\\t " in text else text
-    text = text.replace('\\\\"', '"').replace('\\"', '"').replace("\\'", "'")
-    for markup, sign in _MARKUP:
-        text = text.replace(markup, sign)
-    text = _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).translate(_QUOTES)
+    if "m" in text and "[" in text:
+        text = re.sub(_COLOURS, "", text)
+    if "\\" in text:
+        if re.search(_ESCAPED, text):
+            text = re.sub(_NEWLINE, "\n", text)
+        text = text.replace("\\t ", "  ").replace('\\\\"', '"').replace('\\"', '"')
+        text = text.replace("\\'", "'")
+    if "&" in text:
+        for markup, sign in _MARKUP:
+            text = text.replace(markup, sign)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_SIGNS)
     return [_bare(line) for line in _unwrapped(text).split("\n")]
 
 
@@ -95,11 +104,12 @@ def _unwrapped(text: str) -> str:
 
 
 def _bare(line: str) -> str:
-    for _ in range(4):
-        match = _PREFIX.match(line)
-        if not match or not match.end():
-            break
-        line = line[match.end() :]
+    if "|" in line or line[:1] in "0123456789[E>│┃JFMASOND ":
+        for _ in range(4):
+            match = re.match(_PREFIX, line)
+            if not match or not match.end():
+                break
+            line = line[match.end() :]
     at = line.find("[SQL: ")  # a statement of SQLAlchemy's is no error's text
     if at >= 0:
         line = line[:at]

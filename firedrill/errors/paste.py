@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import re
 
-_FRAME = re.compile(r'File "?([^",\n]{1,300}?)"?, line \d+(?:, in ([\w.<>]+))?')
-_NOTEBOOK = re.compile(r"File ([^\s:,]{1,300}\.pyx?):\d+, in ([\w.]+)")
-_PYTEST = re.compile(r"([^\s\"'(:]{1,300}\.pyx?):\d+:?\s+in\s+([\w.<>]+)")
-_NAME = re.compile(r"[A-Za-z_][\w.]*")
-_SUFFIX = (
-    r"[A-Z]\w*(?:Error|Exception|Warning|Timeout|Interrupt|Group|Rollback|Failed|Cancelled|DoesNotExist"
-    r"|NotMatched|NotFound|MissingGreenlet|DeadlockDetected|TooManyConnections|[a-z](?:Violation|Failure"
-    r"|Statement|Name|Database|Table|Column|Object|Function|Transaction|Available|Canceled|Shutdown))"
-)
-_KIND = re.compile(rf"(?:{_SUFFIX}|gaierror|Failed)")
-_CLASS = rf"(?:[A-Za-z_]\w*\.)*(?:{_SUFFIX}|gaierror)"
-_AFTER = re.compile(r"(?: \([0-9A-Z]{5}\))?(?::(?=\s|$)[ \t]*([^\n]*)|[ \t]*(?=\n|$))")
-_ALONE = re.compile(
-    rf"\s*(?:<class ')?(?P<name>{_CLASS})(?:'>)?\s*(?::\s*)?(?:\(no text\))?\s*", re.I
-)
-_STATE = re.compile(
-    r"(?<![\w.-])(?=[0-9A-Z]{0,4}\d)(?:[0-9]{2}[0-9A-Z]{3}|[FHPX][0VX0][0-9A-Z]{3})(?![\w.-])"
-)
-_SAID = re.compile(r"(?i)(?:sqlstate|sqlcode|code)\W{0,6}([0-9A-Z]{5})\b")
+_FRAME = r'File "?([^",\n]{1,300}?)"?, line \d+(?:, in ([\w.<>]+))?'
+_NOTEBOOK = r"File ([^\s:,]{1,300}\.pyx?):\d+, in ([\w.]+)"
+_PYTEST = r"([^\s\"'(:]{1,300}\.pyx?):\d+:?\s+in\s+([\w.<>]+)"
+_NAME = r"[A-Za-z_][\w.]*"
+_STATE = r" \([0-9A-Z]{5}\)"
+_SAID = r"(?i)(?:sqlstate|sqlcode|code)\W{0,6}([0-9A-Z]{5})\b"
+# How the classes of errors end: those of Python, of asyncpg, and psycopg's after the conditions.
+_ENDINGS = (
+    "Error", "Exception", "Warning", "Timeout", "Interrupt", "Group", "Rollback", "Cancelled",
+    "DoesNotExist", "NotMatched", "NotFound", "MissingGreenlet", "DeadlockDetected", "Violation",
+    "TooManyConnections", "Failure", "SqlStatementName", "PreparedStatement", "DuplicateDatabase",
+    "DuplicateTable", "UndefinedTable", "UndefinedColumn", "UndefinedFunction", "DuplicateObject",
+    "UndefinedObject", "FailedSqlTransaction", "ActiveSqlTransaction", "LockNotAvailable",
+    "QueryCanceled", "AdminShutdown", "CrashShutdown", "NotInRepertoire", "UniqueViolation",
+)  # fmt: skip
+_OTHERS = ("Failed", "gaierror", "socket.gaierror", "LogRecord")
 
 
 class Raised:
-    """An error in a traceback: `end` is where its first line ends, in the text of the paste."""
+    """An error in a traceback: from `start` to `end` is its first line, in the paste's text."""
 
     __slots__ = ("end", "frames", "name", "start", "text")
 
     def __init__(self, name: str, text: str, frames: list[str], start: int, end: int) -> None:
-        self.name, self.text, self.frames, self.start, self.end = name, text, frames, start, end
+        self.name, self.text, self.frames = name, text, frames
+        self.start, self.end = start, end
 
     @property
     def short(self) -> str:
         return self.name.rpartition(".")[2]
+
+
+def is_class(name: str) -> bool:
+    """Is it the name of an error's class, with or without its module?"""
+    short = name.rpartition(".")[2]
+    return short in _OTHERS or (short[:1].isupper() and short.endswith(_ENDINGS))
 
 
 def frame(path: str, function: str) -> str:
@@ -48,17 +52,31 @@ def _frames(text: str) -> list[tuple[int, str]]:
     """Where each frame stands, and which it is."""
     marks = []
     at = 0
-    for line in text.split("\n"):
+    for line in text.split("\n") if ".py" in text else []:
         begin = line.find("File ")
         match = None
         if begin >= 0:
-            match = _FRAME.match(line, begin) or _NOTEBOOK.match(line, begin)
+            part = line[begin : begin + 500]
+            match = re.match(_FRAME, part) or re.match(_NOTEBOOK, part)
         elif ".py" in line:
-            match = _PYTEST.search(line[:400])
+            match = re.search(_PYTEST, line[:400])
         if match:
             marks.append((at, frame(match[1], match[2] or "")))
         at += len(line) + 1
     return marks
+
+
+def _text_after(text: str, at: int) -> tuple[str, int] | None:
+    """What an error says after its class, and where its line ends; None if `at` is in a sentence."""
+    end = text.find("\n", at)
+    end = len(text) if end < 0 else end
+    rest = text[at : min(end, at + 3_000)]
+    if rest.startswith(" (") and re.match(_STATE, rest):
+        rest = rest[8:]
+    if rest.strip() and not rest.startswith((": ", ":\t")) and rest.strip() != ":":
+        return None
+    said = rest.strip().removeprefix(":").strip()
+    return ("" if said == "(no text)" else said), end
 
 
 def errors(text: str) -> list[Raised]:
@@ -66,21 +84,19 @@ def errors(text: str) -> list[Raised]:
     marks = _frames(text)
     found: list[Raised] = []
     at = 0
-    for name in _NAME.finditer(text):
-        if not _KIND.fullmatch(name[0].rpartition(".")[2]):
+    for name in re.finditer(_NAME, text):
+        if not is_class(name[0]):
             continue
         if name.start() and text[name.start() - 1] not in "\n \t([|:'":
             continue
-        match = _AFTER.match(text, name.end())
-        if not match:
+        after = _text_after(text, name.end())
+        if after is None:
             continue
         frames = []
         while at < len(marks) and marks[at][0] < name.start():
             frames.append(marks[at][1])
             at += 1
-        said = (match[1] or "").strip()
-        said = "" if said == "(no text)" else said
-        found.append(Raised(name[0], said, frames, name.start(), match.end()))
+        found.append(Raised(name[0], after[0], frames, name.start(), after[1]))
     if found and at < len(marks) and not found[-1].frames:  # Sentry: the error above its frames
         found[-1].frames = [one for _, one in marks[at:]]
     return found
@@ -88,12 +104,16 @@ def errors(text: str) -> list[Raised]:
 
 def class_alone(text: str) -> str:
     """The class, where nothing else was pasted."""
-    match = _ALONE.fullmatch(text)
-    return match["name"] if match else ""
+    alone = text.strip().removeprefix("<class '").removesuffix("'>").removesuffix("(no text)")
+    alone = alone.strip().rstrip(":").strip()
+    named = is_class(alone) or alone.lower().endswith(("error", "exception", "timeout"))
+    return alone if named and re.fullmatch(_NAME, alone) else ""
 
 
 def sqlstates(text: str) -> list[str]:
-    """What looks like a SQLSTATE and is named as one, or stands alone."""
-    said = [code.upper() for code in _SAID.findall(text)]
+    """What is named as a SQLSTATE, or stands alone and looks like one."""
+    said = re.findall(_SAID, text) if "code" in text.lower() or "state" in text.lower() else []
     alone = text.strip().upper()
-    return said + ([alone] if _STATE.fullmatch(alone) else [])
+    if len(alone) == 5 and alone.isalnum() and alone.isascii() and any(map(str.isdigit, alone)):
+        said.append(alone)
+    return [code.upper() for code in said]

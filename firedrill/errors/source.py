@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import course
 from .entry import LISTS, NEEDED, TEXTS, Entry
-from .index import PATH, digest
+from .index import PATH, sizes
 
 _parser: Any = re._parser  # type: ignore[attr-defined]
 _ANY_QUOTED = (
@@ -102,8 +102,8 @@ def built() -> str:
         if entry.exact:
             row["loose"] = []
         rows.append(json.dumps(row, ensure_ascii=False))
-    return f'{{"digest": {digest()}, "entries": [\n' + ",\n".join(rows) + "\n]}\n"
+    return f'{{"sizes": {sizes()}, "entries": [\n' + ",\n".join(rows) + "\n]}\n"
 
 
 def write() -> None:
-    PATH.write_text(built(), encoding="utf-8")
+    Path(PATH).write_text(built(), encoding="utf-8")

@@ -19,15 +19,15 @@ def name(entry: errors.Entry) -> str:
 
 
 def test_index_json_is_up_to_date() -> None:
-    assert index.PATH.read_text(encoding="utf-8") == source.built(), "run `make index`"
+    assert Path(index.PATH).read_text(encoding="utf-8") == source.built(), "run `make index`"
 
 
 def test_the_index_is_read_from_errors_toml_where_it_is_newer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stale = tmp_path / "index.json"
-    stale.write_text('{"digest": 0, "entries": []}')
-    monkeypatch.setattr(index, "PATH", stale)
+    stale.write_text('{"sizes": [0], "entries": []}')
+    monkeypatch.setattr(index, "PATH", str(stale))
     assert len(index.searched.__wrapped__()) == len(ENTRIES)
 
 
