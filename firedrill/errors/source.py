@@ -80,7 +80,7 @@ def squeezed(expression: str) -> str:
         needed = literals(made)
     except re.error:
         return ""
-    return made if needed and min(map(len, needed)) >= 9 and "^" not in made else ""
+    return made if needed and min(map(len, needed)) >= 12 and "^" not in made else ""
 
 
 def built() -> str:
