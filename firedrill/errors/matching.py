@@ -62,11 +62,12 @@ def answer(pasted: str | bytes) -> Answer:
 
 def by_title(flat: str) -> list[Found]:
     lower = flat.lower()
-    return [
+    found = [
         Found(one.entry, SURE, "the title")
         for one in searched()
         if one.entry.title.lower() == lower
     ]
+    return sorted(found, key=lambda one: one.entry.title != flat)
 
 
 class _Match:
@@ -145,15 +146,12 @@ def _squeezed(text: str) -> list[_Match]:
 
 def _by_frames(raised: list[paste.Raised], flat: str) -> list[_Match]:
     """The errors without a text, by the frame that is nearest to where they were raised."""
-    matches = []
-    for error in raised:
+    for error in reversed(raised):
         if error.text:
             continue
         near: list[tuple[int, Searched]] = []
         for one in searched():
-            if one.entry.frames and error.short in {
-                name.rpartition(".")[2] for name in one.entry.classes
-            }:
+            if one.entry.frames and error.short in _short(one.entry.classes):
                 at = [
                     at
                     for at, frame in enumerate(error.frames)
@@ -161,19 +159,18 @@ def _by_frames(raised: list[paste.Raised], flat: str) -> list[_Match]:
                 ]
                 if at:
                     near.append((max(at), one))
-        end = flat.rfind(error.name) + len(error.name)
-        if near and error is raised[-1]:
-            nearest = max(at for at, _ in near)
-            chosen = [
-                one
-                for at, one in near
-                if at == nearest
-                or any(
-                    other.entry.id in one.entry.over for there, other in near if there == nearest
-                )
-            ]
-            matches += [_Match(one, end - len(error.name), end, "the frames") for one in chosen]
-    return matches
+        if not near:
+            continue
+        nearest = max(at for at, _ in near)
+        first = {one.entry.id for at, one in near if at == nearest}
+        chosen = [one for at, one in near if at == nearest or first.intersection(one.entry.over)]
+        start = max(flat.rfind(error.name), 0)
+        return [_Match(one, start, start + len(error.name), "the frames") for one in chosen]
+    return []
+
+
+def _short(classes: tuple[str, ...]) -> set[str]:
+    return {name.rpartition(".")[2] for name in classes}
 
 
 def _spans(raised: list[paste.Raised], text: str, flat: str) -> list[tuple[int, int, str]]:
