@@ -38,7 +38,7 @@ def test_a_class_or_a_sqlstate_alone_is_a_guess_and_says_so(pasted: str) -> None
         "asyncpg.exceptions.InternalServerError: no such thing is known",
         "asyncpg.exceptions.DataError: cannot be",
         "KeyError: 'seat'",
-        "sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:postgres",
+        "sqlalchemy.exc.NoSuchModuleError: Can't load the seats",
     ],
 )
 def test_a_text_that_is_not_known_is_not_guessed_by_its_class(pasted: str) -> None:
