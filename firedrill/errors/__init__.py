@@ -9,10 +9,11 @@ here needs a package that does not come with Python.
 
 from __future__ import annotations
 
+from .answers import Answer, Found
 from .entry import Entry
 from .general import COLLECT
 from .index import entries, of_topic
-from .matching import Answer, Found, answer
+from .matching import answer
 from .noise import masked
 
 __all__ = ["COLLECT", "Answer", "Entry", "Found", "answer", "entries", "find", "masked", "of_topic"]

@@ -19,9 +19,9 @@ class Entry:
     no text by where it was raised: expressions of "folder/file.py:function". `over` names entries
     that this one precedes where both fit. `apart` has the causes of one text, each with how to
     tell it from the others. `words` describe a symptom that comes without an error. `exact`:
-    upper and lower case tell it from another text. `source` is the public thread of an entry
-    that no server raises here; `examples` has a text for each expression of such an entry and
-    of `also`.
+    upper and lower case tell it from another text. `generic`: code that has nothing to do with
+    databases says it, too. `source` is the public thread of an entry that no server raises
+    here; `examples` has a text for each expression of such an entry and of `also`.
     """
 
     __slots__ = (
@@ -32,6 +32,7 @@ class Entry:
         "examples",
         "fix",
         "frames",
+        "generic",
         "id",
         "lesson",
         "means",
@@ -62,13 +63,15 @@ class Entry:
     words: tuple[str, ...]
     examples: tuple[str, ...]
     exact: bool
+    generic: bool
     versions: str
     source: str
 
     def __init__(self, **keys: Any) -> None:
         for name in LISTS:
             setattr(self, name, tuple(keys.pop(name, ())))
-        self.exact = keys.pop("exact", False)
+        for name in FLAGS:
+            setattr(self, name, keys.pop(name, False))
         for name in TEXTS:
             setattr(self, name, keys.pop(name, ""))
         for name in NEEDED:
@@ -87,9 +90,9 @@ class Entry:
     @property
     def link(self) -> str:
         """Of its section, from the repository's root, as JupyterLab and code hosts make anchors."""
-        from urllib.parse import quote
-
-        return f"notebooks/{self.lesson}.ipynb#{quote(self.section.replace(' ', '-'))}"
+        heading = self.section.replace(" ", "-").encode()
+        quoted = "".join(chr(byte) if chr(byte) in UNQUOTED else f"%{byte:02X}" for byte in heading)
+        return f"notebooks/{self.lesson}.ipynb#{quoted}"
 
     @property
     def raised_here(self) -> bool:
@@ -101,6 +104,9 @@ class Entry:
         return tuple(one for one in (self.text, *self.also) if one)
 
 
+# As `urllib.parse.quote` has it, which takes longer to import than the answer.
+UNQUOTED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/"
 NEEDED = ("id", "title", "means", "lesson", "section", "fix", "trap")
 TEXTS = ("text", "sqlstate", "versions", "source")
+FLAGS = ("exact", "generic")
 LISTS = ("classes", "also", "frames", "over", "apart", "words", "examples")

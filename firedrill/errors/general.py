@@ -78,12 +78,14 @@ STATES = {
 # Errors of these are not this course's, even where the words are the same.
 FOREIGN = (
     "redis", "valkey", "pymysql", "asyncmy", "aiomysql", "mysql", "mariadb", "sqlite3",
-    "aiosqlite", "pymongo", "motor", "mongodb", "aiohttp", "requests", "urllib3", "kafka",
+    "aiosqlite", "pymongo", "motor", "mongodb", "aiohttp", "httpx", "requests", "urllib3", "kafka",
     "aiokafka", "confluent_kafka", "botocore", "pika", "aio_pika", "amqp", "celery",
     "elasticsearch", "oracledb", "cx_oracle", "pyodbc", "mssql", "clickhouse", "cassandra",
     "grpc", "paramiko", "ftplib", "smtplib", "docker", "kubernetes", "nats", "memcache", "ldap",
     "websockets", "openai", "anthropic",
 )  # fmt: skip
+# What tells that a text of any code is about the course's subject.
+SUBJECT = r"asyncpg|psycopg|sqlalchemy|postgres|pgbouncer|pgvector|alembic|pg_"
 COLLECT = (
     "the whole traceback, from its first line, with the errors that it was caused by; the log of "
     "PostgreSQL, and of the pooler if there is one, of that minute; the versions of PostgreSQL, "

@@ -17,14 +17,27 @@ PATH = os.path.join(_HERE, "index.json")
 
 
 class Searched:
-    """An entry with its expressions, each with texts of which one has to occur for it to fit."""
+    """An entry with its expressions, each with texts of which one has to occur for it to fit.
 
-    __slots__ = ("entry", "find", "loose")
+    Most are not asked for more than that, so the entry itself is made when it is needed.
+    """
+
+    __slots__ = ("_entry", "find", "loose", "row")
 
     def __init__(self, row: dict[str, Any]) -> None:
-        self.find: list[tuple[str, list[str]]] = row.pop("find")
-        self.loose: list[tuple[str, list[str]]] = row.pop("loose")
-        self.entry = Entry(**row)
+        self.find: list[tuple[str, list[str]]] = row["find"]
+        self.loose: list[tuple[str, list[str]]] = row["loose"]
+        self.row = row
+        self._entry: Entry | None = None
+
+    @property
+    def entry(self) -> Entry:
+        if self._entry is None:
+            keys = {
+                name: value for name, value in self.row.items() if name not in ("find", "loose")
+            }
+            self._entry = Entry(**keys)
+        return self._entry
 
 
 def sizes() -> list[int]:

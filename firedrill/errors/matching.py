@@ -9,45 +9,10 @@ from __future__ import annotations
 
 import re
 
-from . import general, noise, paste
+from . import general, guesses, noise, paste
+from .answers import LIKELY, POSSIBLE, SURE, Answer, Found, hedged
 from .entry import Entry
 from .index import Searched, searched
-
-SURE, LIKELY, POSSIBLE = "sure", "likely", "possible"
-_STOP = frozenset(
-    (
-        "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "has", "have",
-        "i", "in", "is", "it", "its", "my", "no", "not", "of", "on", "or", "our", "so", "that",
-        "the", "their", "them", "then", "there", "they", "this", "to", "was", "we", "when",
-        "which", "who", "why", "will", "with", "after", "only", "does", "do", "did", "get",
-        "gets", "got", "some",
-    )
-)  # fmt: skip
-
-
-class Found:
-    """An entry, how sure it is, and on what evidence."""
-
-    __slots__ = ("entry", "evidence", "sure")
-
-    def __init__(self, entry: Entry, sure: str, evidence: str) -> None:
-        self.entry, self.sure, self.evidence = entry, sure, evidence
-
-    def __repr__(self) -> str:
-        return f"<{self.entry.id!r}: {self.sure}, by {self.evidence}>"
-
-
-class Answer:
-    """What the index says of a paste: what it found, best first; or what can be said in general."""
-
-    __slots__ = ("found", "general", "name")
-
-    def __init__(self, found: list[Found], name: str = "", in_general: str = "") -> None:
-        self.found, self.name, self.general = found, name, in_general
-
-    @property
-    def hedged(self) -> bool:
-        return bool(self.found) and self.found[0].sure == POSSIBLE
 
 
 def answer(pasted: str | bytes) -> Answer:
@@ -56,16 +21,16 @@ def answer(pasted: str | bytes) -> Answer:
     if not text:
         return Answer([])
     flat = " ".join(text.split())
-    found = by_title(flat) or _by_text(text, flat) or _alone(flat) or _by_words(flat)
-    return Answer(found) if found else _unknown(text)
+    found = by_title(flat) or _by_text(text, flat) or guesses.alone(flat) or guesses.by_words(flat)
+    return Answer(found) if found else guesses.unknown(text)
 
 
 def by_title(flat: str) -> list[Found]:
     lower = flat.lower()
     found = [
-        Found(one.entry, SURE, "the title")
+        hedged(Found(one.entry, SURE, "the title"), flat)
         for one in searched()
-        if one.entry.title.lower() == lower
+        if one.row["title"].lower() == lower
     ]
     return sorted(found, key=lambda one: one.entry.title != flat)
 
@@ -107,8 +72,7 @@ def _by_text(text: str, flat: str) -> list[Found]:
         if later and min(later) < ordered.index(match):
             ordered.remove(match)
             ordered.insert(min(later), match)
-    found = [_judged(match, raised, spans, names, states, flat) for match in ordered]
-    return [one for one in found if one]
+    return [hedged(_judged(match, spans, states, flat), flat) for match in ordered]
 
 
 def _matches(flat: str) -> list[_Match]:
@@ -151,7 +115,7 @@ def _by_frames(raised: list[paste.Raised], flat: str) -> list[_Match]:
             continue
         near: list[tuple[int, Searched]] = []
         for one in searched():
-            if one.entry.frames and error.short in _short(one.entry.classes):
+            if "frames" in one.row and error.short in _short(one.entry.classes):
                 at = [
                     at
                     for at, frame in enumerate(error.frames)
@@ -193,14 +157,7 @@ def _named(entry: Entry, names: set[str], states: set[str]) -> bool:
     )
 
 
-def _judged(
-    match: _Match,
-    raised: list[paste.Raised],
-    spans: list[tuple[int, int, str]],
-    names: set[str],
-    states: set[str],
-    flat: str,
-) -> Found | None:
+def _judged(match: _Match, spans: list[tuple[int, int, str]], states: set[str], flat: str) -> Found:
     """How sure a match is: another library's error may have the same words."""
     entry = match.one.entry
     if match.how == "the frames":
@@ -217,69 +174,3 @@ def _judged(
     if not own or _named(entry, {own.rpartition(".")[2].lower()}, states):
         return Found(entry, SURE, "the text and the class" if own else "the text")
     return Found(entry, SURE if match.length >= 24 else LIKELY, f"the text; the class is {own}")
-
-
-def _alone(flat: str) -> list[Found]:
-    """A class or a SQLSTATE that is all that was pasted, or an error without text and frames."""
-    name = paste.class_alone(flat)
-    last = paste.errors(flat)
-    if (
-        not name
-        and last
-        and not last[-1].text
-        and flat.rstrip().lower().endswith((last[-1].name.lower(), "(no text)"))
-    ):
-        name = last[-1].name
-    short = name.rpartition(".")[2].lower()
-    found = [
-        Found(one.entry, POSSIBLE, "only the class")
-        for one in searched()
-        if name and any(short == known.rpartition(".")[2].lower() for known in one.entry.classes)
-    ]
-    if name:
-        textless = [one for one in found if one.entry.frames]
-        return textless or found
-    state = flat.strip().upper()
-    return [
-        Found(one.entry, POSSIBLE, "only the SQLSTATE")
-        for one in searched()
-        if paste.sqlstates(state) and one.entry.sqlstate == state
-    ]
-
-
-def _stems(text: str) -> set[str]:
-    return {
-        re.sub(r"(?:ing|ed|es|s|e)$", "", word)
-        for word in re.findall(r"[a-z0-9_]+", text.lower())
-        if word not in _STOP
-    }
-
-
-def _by_words(flat: str) -> list[Found]:
-    """A symptom, told in plain words: all words of one of an entry's descriptions but one."""
-    if len(flat) > 300 or paste.errors(flat):
-        return []
-    said = _stems(flat)
-    scored = []
-    for one in searched():
-        for words in one.entry.words:
-            meant = _stems(words)
-            hit = len(meant & said)
-            if hit >= 2 and hit >= len(meant) - (len(meant) > 3) and hit * 3 >= len(said):
-                scored.append((-hit / len(meant), -hit, one.entry))
-                break
-    scored.sort(key=lambda item: item[:2])
-    return [Found(entry, POSSIBLE, "your words") for _, _, entry in scored[:3]]
-
-
-def _unknown(text: str) -> Answer:
-    raised = paste.errors(text)
-    states = paste.sqlstates(text)
-    name = raised[-1].name if raised else paste.class_alone(text)
-    short = name.rpartition(".")[2]
-    family = name.partition(".")[0].lower()
-    if family not in general.FOREIGN and short in general.CLASSES:
-        return Answer([], short, general.CLASSES[short])
-    if states and states[-1][:2] in general.STATES:
-        return Answer([], states[-1], general.STATES[states[-1][:2]])
-    return Answer([], short)

@@ -67,7 +67,7 @@ def _frames(text: str) -> list[tuple[int, str]]:
 
 
 def _text_after(text: str, at: int) -> tuple[str, int] | None:
-    """What an error says after its class, and where its line ends; None if `at` is in a sentence."""
+    """What an error says after its class, and where its line ends; None within a sentence."""
     end = text.find("\n", at)
     end = len(text) if end < 0 else end
     rest = text[at : min(end, at + 3_000)]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import course
-from .entry import LISTS, NEEDED, TEXTS, Entry
+from .entry import FLAGS, LISTS, NEEDED, TEXTS, Entry
 from .index import PATH, sizes
 
 _parser: Any = re._parser  # type: ignore[attr-defined]
@@ -93,8 +93,7 @@ def built() -> str:
             for name in (*TEXTS, *LISTS)
             if name != "examples" and getattr(entry, name)
         }
-        if entry.exact:
-            row["exact"] = True
+        row |= {name: True for name in FLAGS if getattr(entry, name)}
         row["find"] = [[one, literals(one)] for one in entry.expressions]
         row["loose"] = [
             [made, literals(made)] for one in entry.expressions if (made := squeezed(one))

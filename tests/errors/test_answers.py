@@ -90,3 +90,20 @@ def test_of_a_chain_the_error_that_matters_comes_first() -> None:
         "another operation is in progress\n"
     )
     assert [entry.id for entry in errors.find(chain)[:2]] == ["different loop", "another operation"]
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "IndexError: list index out of range",
+        "ValueError: invalid literal for int() with base 10: 'abc'",
+        "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+        "httpx.ConnectError: [Errno 111] Connection refused",
+    ],
+)
+def test_words_that_any_code_may_say_are_hedged(pasted: str) -> None:
+    answer = errors.answer(pasted)
+    assert not answer.found or answer.hedged
+    frame = '  File "/app/lib/asyncpg/connect_utils.py", line 1, in connect\n    code\n'
+    if "httpx" not in pasted:
+        assert not errors.answer(frame + pasted).hedged

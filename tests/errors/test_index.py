@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -40,6 +41,11 @@ def test_a_title_finds_its_own_entry_first(entry: errors.Entry) -> None:
     found = errors.find(entry.title)
     assert found, entry.title
     assert found[0].title == entry.title
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=name)
+def test_its_link_names_the_heading_as_urllib_would(entry: errors.Entry) -> None:
+    assert entry.link.partition("#")[2] == quote(entry.section.replace(" ", "-"))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=name)

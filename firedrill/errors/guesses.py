@@ -1,0 +1,85 @@
+"""Where no text is known: a class or a SQLSTATE that stands alone, plain words, or nothing."""
+
+from __future__ import annotations
+
+import re
+
+from . import general, paste
+from .answers import POSSIBLE, Answer, Found
+from .index import searched
+
+_STOP = frozenset(
+    (
+        "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "has", "have",
+        "i", "in", "is", "it", "its", "my", "no", "not", "of", "on", "or", "our", "so", "that",
+        "the", "their", "them", "then", "there", "they", "this", "to", "was", "we", "when",
+        "which", "who", "why", "will", "with", "after", "only", "does", "do", "did", "get",
+        "gets", "got", "some",
+    )
+)  # fmt: skip
+
+
+def alone(flat: str) -> list[Found]:
+    """A class or a SQLSTATE that is all that was pasted, or an error without text and frames."""
+    name = paste.class_alone(flat)
+    last = paste.errors(flat)
+    if (
+        not name
+        and last
+        and not last[-1].text
+        and flat.rstrip().lower().endswith((last[-1].name.lower(), "(no text)"))
+    ):
+        name = last[-1].name
+    short = name.rpartition(".")[2].lower()
+    found = [
+        Found(one.entry, POSSIBLE, "only the class")
+        for one in searched()
+        if name and any(short == known.rpartition(".")[2].lower() for known in one.entry.classes)
+    ]
+    if name:
+        textless = [one for one in found if one.entry.frames]
+        return textless or found
+    state = flat.strip().upper()
+    return [
+        Found(one.entry, POSSIBLE, "only the SQLSTATE")
+        for one in searched()
+        if paste.sqlstates(state) and one.entry.sqlstate == state
+    ]
+
+
+def _stems(text: str) -> set[str]:
+    return {
+        re.sub(r"(?:ing|ed|es|s|e)$", "", word)
+        for word in re.findall(r"[a-z0-9_]+", text.lower())
+        if word not in _STOP
+    }
+
+
+def by_words(flat: str) -> list[Found]:
+    """A symptom, told in plain words: all words of one of an entry's descriptions but one."""
+    if len(flat) > 300 or paste.errors(flat):
+        return []
+    said = _stems(flat)
+    scored = []
+    for one in searched():
+        for words in one.row.get("words", ()):
+            meant = _stems(words)
+            hit = len(meant & said)
+            if hit >= 2 and hit >= len(meant) - (len(meant) > 3) and hit * 3 >= len(said):
+                scored.append((-hit / len(meant), -hit, one.entry))
+                break
+    scored.sort(key=lambda item: item[:2])
+    return [Found(entry, POSSIBLE, "your words") for _, _, entry in scored[:3]]
+
+
+def unknown(text: str) -> Answer:
+    raised = paste.errors(text)
+    states = paste.sqlstates(text)
+    name = raised[-1].name if raised else paste.class_alone(text)
+    short = name.rpartition(".")[2]
+    family = name.partition(".")[0].lower()
+    if family not in general.FOREIGN and short in general.CLASSES:
+        return Answer([], short, general.CLASSES[short])
+    if states and states[-1][:2] in general.STATES:
+        return Answer([], states[-1], general.STATES[states[-1][:2]])
+    return Answer([], short)
