@@ -19,6 +19,11 @@ style:
 types:
 	$(BIN)/mypy
 
+index:                      ## firedrill/errors/index.json, from the topics' errors.toml
+	$(BIN)/python -m firedrill.authoring.index
+
+.PHONY: index
+
 checks:
 	$(BIN)/pytest -n 6 --dist loadscope --no-loadscope-reorder $(ARGS)
 
@@ -31,9 +36,6 @@ bench: tester            ## what it costs, beside its peers: writes benchmarks/R
 
 bench-against: tester       ## this commit and another one, in turns: make bench-against REV=HEAD~1
 	$(BIN)/python -m benchmarks.against $(REV)
-
-index: tester            ## firedrill/errors/index.json, from the topics' errors.toml
-	$(BIN)/python -m firedrill.authoring.index
 
 lock: tester             ## the newest releases that requirements.txt allows
 	$(UV) pip compile --quiet --upgrade $(COMPILE) --no-emit-package firedrill requirements.txt -o requirements.lock

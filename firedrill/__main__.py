@@ -1,4 +1,4 @@
-"""The commands that need the course: the servers, the learner's progress. `firedrill --help`."""
+"""The command `firedrill`: from an error to its lesson, the servers, the learner's progress."""
 
 from __future__ import annotations
 

@@ -23,48 +23,20 @@ ROUNDS = 15  # the best of them counts: others may use this machine
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-build-isolation",
-            "--no-index",
-            "--wheel-dir",
-            str(folder),
-            str(course.REPOSITORY),
-        ],
-        check=True,
-    )
+    build = "import sys; from flit_core import buildapi; buildapi.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(folder)], cwd=course.REPOSITORY, check=True)
     (found,) = folder.glob("*.whl")
     return found
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
-    """The programs of an environment that has nothing but the wheel."""
+    """The programs of an environment that has nothing but the wheel, and pip."""
     folder = tmp_path_factory.mktemp("empty")
-    venv.create(folder)
+    venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            str(programs / "python"),
-            "install",
-            "--quiet",
-            "--no-index",
-            "--no-deps",
-            "--compile",
-            str(wheel),
-        ],
-        check=True,
-    )
+    install = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--no-index"]
+    subprocess.run([*install, "--no-deps", "--compile", str(wheel)], check=True)
     return programs
 
 
