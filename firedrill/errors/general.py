@@ -68,7 +68,7 @@ STATES = {
     "54": "a limit of the server is exceeded",
     "55": "an object is not in the state that this needs",
     "57": "an operator or a timeout intervened",
-    "58": "an error outside of PostgreSQL: files, operating system",
+    "58": "an error beyond PostgreSQL: files, operating system",
     "72": "a snapshot is too old",
     "F0": "the server's configuration file is wrong",
     "HV": "a foreign data wrapper failed",
