@@ -19,10 +19,8 @@ style:
 types:
 	$(BIN)/mypy
 
-index:                      ## firedrill/errors/index.json, from the topics' errors.toml
+index: tester            ## firedrill/errors/index.json, from the topics' errors.toml
 	$(BIN)/python -m firedrill.authoring.index
-
-.PHONY: index
 
 checks:
 	$(BIN)/pytest -n 6 --dist loadscope --no-loadscope-reorder $(ARGS)

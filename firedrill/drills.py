@@ -16,7 +16,7 @@ from .checking.drill import Drill, Task
 from .checking.report import Report
 from .servers import Unavailable
 
-__all__ = ["Drill", "Report", "Task", "open", "reset"]
+__all__ = ["Drill", "Report", "Task", "Unavailable", "open", "reset"]
 
 
 def open(name: str | int) -> Drill:

@@ -1,1 +1,4 @@
-"""A folder for each topic of the course: its tasks, its errors, the programs that its tasks hand out. None imports another."""
+"""A folder for each topic: its tasks, its errors, the programs that its tasks hand out.
+
+No topic imports another.
+"""

@@ -1,4 +1,4 @@
-"""The wrong fixes that tempt, one module for each drill. `TRAPS` has, for a task and a trap, code that falls into it."""
+"""Code of tasks as files, as the cells of a notebook write them."""
 
 from __future__ import annotations
 

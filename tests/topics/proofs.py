@@ -167,7 +167,7 @@ class DrillProofs:
                 case: pool.submit(judge, case)
                 for item in request.session.items
                 if getattr(item, "cls", None) is request.cls
-                and (case := item.callspec.params.get("case"))
+                and (case := item.callspec.params.get("case"))  # type: ignore[attr-defined]
             }
             yield lambda case: judged(futures[case].result())
             for future in futures.values():

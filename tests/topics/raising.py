@@ -1,4 +1,4 @@
-"""Raises every error of the index live: a module for each lesson, its `raise_all` gives errors by the id of their entry."""
+"""What the functions in live_errors.py need to raise an error and catch it."""
 
 from __future__ import annotations
 

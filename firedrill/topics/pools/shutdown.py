@@ -1,4 +1,4 @@
-"""A shutdown that loses nobody: requests that pay, requests in the queue, and a connection that never comes back."""
+"""A shutdown that loses nobody: neither requests that pay nor requests in the queue."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def check(exam: Examination) -> None:
             lost: bool = False,
             error: bool = False,
         ) -> tuple[Outcome, int, int]:
-            """What came of it, how many payments had ended well by then, and how many sessions are left."""
+            """Its outcome, how many payments had ended well, and how many sessions are left."""
             pool = await asyncpg.create_pool(
                 stack.postgres.dsn(),
                 min_size=1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from firedrill import drills
 
-from ..proofs import DrillProofs, ErrorProofs
+from ..proofs import DrillProofs, ErrorProofs, checked
 from .wrong_fixes import BROKEN
 
 
@@ -25,7 +24,7 @@ class TestErrors(ErrorProofs):
 @pytest.mark.parametrize(("number", "code"), BROKEN, ids=[code.__name__ for _, code in BROKEN])
 def test_a_broken_codec_is_reported(number: int, code: Callable[..., Any]) -> None:
     """It runs inside asyncpg: one that raises, or gives anything, stops nothing."""
-    report = asyncio.run(drills.open("json_and_codecs")[number].check(code))
+    report = checked(drills.open("json_and_codecs")[number], code)
     assert report.status == "failed", report
     assert "the check came to its end" not in repr(report)
     assert all(seen for _, _, seen in report.criteria)

@@ -1,4 +1,4 @@
-"""The errors of lesson 02. Where asyncpg writes to the log in place of raising, the record stands for an error."""
+"""The errors of lesson 02. Where asyncpg logs instead of raising, the record is the error."""
 
 from __future__ import annotations
 
