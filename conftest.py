@@ -64,11 +64,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Choose and fetch servers before a kernel starts: no cell prints that or waits for it."""
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         try:
-            os.environ["FIREDRILL_SERVERS"] = kind = servers.choose()[
+            os.environ["FIREDRILL_SERVERS"] = servers.choose()[
                 0
             ]  # asked once, and the same for all
-            if kind == "embedded":
-                servers.debian.provide()
+            servers.fetch()
         except servers.Unavailable as error:
             pytest.exit(str(error), returncode=3)
 

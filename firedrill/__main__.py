@@ -37,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument(
         "--fetch", action="store_true", help="only fetch and unpack what the servers need"
     )
+    run.add_argument(
+        "--versions",
+        action="store_true",
+        help="list the versions that are unpacked and those that can be fetched",
+    )
     if arguments is None:
         arguments = sys.argv[1:]
     if arguments[:1] == ["lab"]:
@@ -128,28 +133,14 @@ def _reset(options: argparse.Namespace) -> int:
 
 
 def _servers(options: argparse.Namespace) -> int:
-    from . import servers
+    from . import serve, servers
 
-    kind, _ = servers.choose()
+    if options.versions:
+        return serve.versions()
     if options.fetch:
-        if kind == "embedded":
-            servers.debian.provide()
+        servers.fetch()
         return 0
-    with servers.open(kind) as stack:
-        from .servers.server import POOL_MODES, SUPERUSER
-
-        print(stack)
-        print(f"PostgreSQL           {stack.postgres.dsn()}")
-        print(f"  as the superuser   {stack.postgres.dsn(user=SUPERUSER)}")
-        for mode in POOL_MODES:
-            print(f"PgBouncer {mode:<12}{stack.pgbouncer.dsn(mode)}")
-        print(f"  its console        {stack.pgbouncer.dsn('pgbouncer', user=SUPERUSER)}")
-        print("Ctrl-C closes them and removes their data.", flush=True)
-        import signal
-
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        while True:
-            signal.pause()
+    return serve.pair()
 
 
 if __name__ == "__main__":

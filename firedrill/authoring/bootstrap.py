@@ -197,9 +197,9 @@ def _fetch_servers(steps: Steps) -> None:
     from .. import servers
 
     with contextlib.suppress(servers.Unavailable, OSError):
-        if servers.choose()[0] == "embedded" and not servers.debian.is_ready():
+        if servers.choose()[0] == "embedded" and not servers.debian.ready():
             with steps("Fetching the servers"):
-                servers.debian.provide()
+                servers.fetch()
 
 
 if __name__ == "__main__":

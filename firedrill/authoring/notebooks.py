@@ -159,8 +159,7 @@ def main() -> int:
     if not check:
         from .. import servers
 
-        if servers.choose()[0] == "embedded":
-            servers.debian.provide()
+        servers.fetch()
         os.environ["FIREDRILL_PROGRESS"] = os.devnull
         for folder in ("notebooks", "solutions"):
             for path in sorted((REPOSITORY / folder).glob("*.ipynb")):

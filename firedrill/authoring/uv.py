@@ -117,10 +117,10 @@ def pip() -> Iterator[list[str | Path]]:
         for wheel in (*bundled, *Path("/usr/share/python-wheels").glob("pip-*.whl")):
             yield [sys.executable, wheel / "pip", *options]
             return
-    from ..servers import debian
+    from ..servers.apt import Apt
 
     with tempfile.TemporaryDirectory() as folder:
-        packages = debian.download(Path(folder, "apt"), debian.archive(), ["python3-pip-whl"])
+        packages = Apt(Path(folder, "apt")).download(["python3-pip-whl"])
         (deb,) = [package for package in packages if package.name.startswith("python3-pip-whl_")]
         subprocess.run(["dpkg-deb", "-x", deb, f"{folder}/files"], check=True)
         (wheel,) = Path(folder).glob("files/usr/share/python-wheels/pip-*.whl")

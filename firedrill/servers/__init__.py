@@ -5,21 +5,23 @@
     with stack.postgres.down("kill"): ...
     stack.close()
 
-Three kinds: `embedded` (Debian 13's packages in a private folder), `docker` (docker-compose.yml), `host` (what is installed).
+Three kinds: `embedded` (Debian's packages in a private folder), `docker` (docker-compose.yml), `host` (what is installed).
+The default pair is PostgreSQL 17 and PgBouncer 1.24. $FIREDRILL_POSTGRES and $FIREDRILL_PGBOUNCER, or
+`servers.open(postgres="18", pgbouncer="1.26")`, ask for other versions.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 
 from .. import notebook
-from . import cache, debian, docker, host
+from . import cache, debian, docker, host, versions
 from .errors import PortTaken, Unavailable
 from .local import EmbeddedStack, HostStack
 from .server import Server
 from .stack import Stack
+from .versions import Wanted
 
 __all__ = [
     "KINDS",
@@ -31,6 +33,7 @@ __all__ = [
     "choose",
     "debian",
     "docker",
+    "fetch",
     "host",
     "open",
     "open_for_notebook",
@@ -43,9 +46,22 @@ KINDS: dict[str, type[Stack]] = {
 _notebook: Stack | None = None
 
 
-def open(kind: str | None = None) -> Stack:
-    """A new pair of `kind`, or of the kind that suits this machine. Raises `Unavailable`."""
-    return KINDS[kind or choose()[0]].open()
+def open(
+    kind: str | None = None, *, postgres: str | None = None, pgbouncer: str | None = None
+) -> Stack:
+    """A new pair of `kind`, or of the kind that suits this machine. Raises `Unavailable`.
+
+    `postgres` and `pgbouncer` are versions ("18", "1.26"); without, the environment's count, and then the default pair.
+    """
+    wanted = versions.wanted(postgres, pgbouncer)
+    return KINDS[kind or choose(wanted)[0]].open(wanted)
+
+
+def fetch() -> None:
+    """Download and unpack now what `open()` would. Raises `Unavailable`."""
+    wanted = versions.wanted()
+    if choose(wanted)[0] == "embedded":
+        debian.programs(wanted)
 
 
 def open_for_notebook() -> Stack:
@@ -64,7 +80,7 @@ def open_for_notebook() -> Stack:
     return _notebook
 
 
-def choose() -> tuple[str, str]:
+def choose(wanted: Wanted | None = None) -> tuple[str, str]:
     """The kind of servers, and why. `FIREDRILL_SERVERS` decides; else what the machine has. Raises `Unavailable`."""
     if asked := os.environ.get("FIREDRILL_SERVERS"):
         if asked not in KINDS:
@@ -72,26 +88,26 @@ def choose() -> tuple[str, str]:
                 f"FIREDRILL_SERVERS is {asked!r}, which is no kind of servers. It takes: {', '.join(KINDS)}."
             )
         return asked, "FIREDRILL_SERVERS says so"
-    if docker.is_up():
+    wanted = wanted or versions.wanted()
+    if docker.is_up() and docker.has(wanted):
         return "docker", "`docker compose up` is running in this repository"
-    if debian.is_ready():
-        return "embedded", f"unpacked in {debian.prefix()}"
+    if ready := debian.ready():
+        return "embedded", f"unpacked in {ready}"
     tried = []
-    if shutil.which("apt-get"):
-        try:
-            debian.archive()
-            return "embedded", "apt-get can fetch Debian's packages"
-        except Unavailable as error:
-            tried.append(f"embedded: {error}")
-    else:
-        tried.append("embedded: needs apt-get, which Debian, Ubuntu and WSL have.")
+    try:
+        debian.check()
+        return "embedded", "apt-get can fetch Debian's packages"
+    except Unavailable as error:
+        tried.append(f"embedded: {error}")
     try:
         docker.check()
-        return "docker", "a Docker engine answers"
+        if docker.has(wanted):
+            return "docker", "a Docker engine answers"
+        tried.append(f"docker: {docker.OTHER_VERSIONS}")
     except Unavailable as error:
         tried.append(f"docker: {error}")
     try:
-        host.find()
+        host.find(wanted)
         return "host", "PostgreSQL and PgBouncer are installed"
     except Unavailable as error:
         tried.append(f"host: {error}")

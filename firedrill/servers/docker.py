@@ -10,11 +10,12 @@ import subprocess
 from functools import cached_property
 from pathlib import Path
 
+from . import versions
 from .errors import PortTaken, Unavailable
-from .host import version_in
 from .route import Address
 from .server import DATABASE, POOL_MODES, Server, Status, free_ports
 from .stack import Stack
+from .versions import Wanted
 
 REPOSITORY = Path(__file__).parents[2]
 PROJECT = "asyncpg-fire-drills"  # the name in docker-compose.yml: what a reader starts by hand
@@ -43,6 +44,18 @@ def docker(*arguments: str, timeout: float = 300, **environment: str) -> str:
             raise PortTaken(words[-500:])
         raise Unavailable(f"`docker {' '.join(arguments)}` failed:\n{words[-1000:]}")
     return done.stdout
+
+
+# The images are named in docker-compose.yml.
+PAIR = Wanted("17", "1.24")
+OTHER_VERSIONS = (
+    f"its images have PostgreSQL {PAIR.postgres} and PgBouncer {PAIR.pgbouncer}. "
+    "For other versions: FIREDRILL_SERVERS=embedded"
+)
+
+
+def has(wanted: Wanted) -> bool:
+    return wanted.postgres in (None, PAIR.postgres) and wanted.pgbouncer in (None, PAIR.pgbouncer)
 
 
 def is_up() -> bool:
@@ -91,8 +104,8 @@ class Container(Server):
     @cached_property
     def version(self) -> str:
         program = {"PostgreSQL": "postgres", "PgBouncer": "pgbouncer"}[self.name]
-        major, minor = version_in(docker("exec", self.container, program, "--version"))
-        return f"{major}" if self.name == "PostgreSQL" else f"{major}.{minor}"
+        said = docker("exec", self.container, program, "--version")
+        return versions.short(self.name, versions.read(said))
 
     def log(self) -> str:
         done = subprocess.run(
@@ -127,7 +140,9 @@ class DockerStack(Stack):
     kind = "docker"
     address = ("postgres", 5432)
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted = Wanted()) -> None:  # noqa: B008  a tuple
+        if not has(wanted):
+            raise Unavailable(f"Docker: {OTHER_VERSIONS}")
         if not shutil.which(
             "docker"
         ):  # the rest of check() takes two processes: it waits until something fails
@@ -143,7 +158,7 @@ class DockerStack(Stack):
                 f"The containers may not read {closed[0].relative_to(REPOSITORY)} (a umask of 077?).\n"
                 "Let them: chmod -R o+rX docker"
             )
-        super().__init__()
+        super().__init__(wanted)
 
     @property
     def project(self) -> str:

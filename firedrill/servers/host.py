@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
+from . import versions
 from .errors import Unavailable
-
-OLDEST_POSTGRES = (15, 0)
-OLDEST_PGBOUNCER = (1, 21)  # the first with max_prepared_statements, which lesson 10 switches
+from .versions import Wanted, fits, old
 
 
 class Programs(NamedTuple):
@@ -21,16 +19,14 @@ class Programs(NamedTuple):
     pgbouncer: Path  # the program
 
 
-def version(program: Path) -> tuple[int, int]:
-    return version_in(subprocess.run([program, "--version"], capture_output=True, text=True).stdout)
+def version(program: Path) -> str:
+    """ "17.12", "19rc1", "1.24.1", or "" where the program does not say."""
+    return versions.read(
+        subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+    )
 
 
-def version_in(text: str) -> tuple[int, int]:
-    found = re.search(r"(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-def find() -> Programs:
+def find(wanted: Wanted = Wanted()) -> Programs:  # noqa: B008  a tuple
     """The newest PostgreSQL and the first PgBouncer that will do. Raises `Unavailable` with all that was found."""
     on_path = [
         str(Path(found).resolve().parent)
@@ -47,15 +43,18 @@ def find() -> Programs:
         *glob("/Applications/Postgres.app/Contents/Versions/*/bin"),
     }
     postgres = sorted(
-        (version(Path(folder, "postgres")), folder)
-        for folder in folders
-        if all(Path(folder, name).exists() for name in ("postgres", "initdb", "psql"))
+        (
+            (version(Path(folder, "postgres")), folder)
+            for folder in folders
+            if all(Path(folder, name).exists() for name in ("postgres", "initdb", "psql"))
+        ),
+        key=lambda found: (versions.key(found[0]), found[1]),
     )
     pgbouncer = [
         (version(Path(program)), program)
         for program in dict.fromkeys(
             [
-                os.environ.get("FIREDRILL_PGBOUNCER"),
+                os.environ.get("FIREDRILL_PGBOUNCER_BIN"),
                 shutil.which("pgbouncer"),
                 "/usr/sbin/pgbouncer",
                 "/opt/homebrew/opt/pgbouncer/bin/pgbouncer",
@@ -67,20 +66,25 @@ def find() -> Programs:
     good_postgres = [
         folder
         for found, folder in postgres
-        if found >= OLDEST_POSTGRES and _has_contrib(Path(folder))
+        if fits(wanted.postgres, found)
+        and not old("postgres", found)
+        and _has_contrib(Path(folder))
     ]
-    good_pgbouncer = [program for found, program in pgbouncer if found >= OLDEST_PGBOUNCER]
+    good_pgbouncer = [
+        program
+        for found, program in pgbouncer
+        if fits(wanted.pgbouncer, found) and not old("pgbouncer", found)
+    ]
     if not good_postgres or not good_pgbouncer:
         listed = (
-            ", ".join(
-                f"{program} ({found[0]}.{found[1]})" for found, program in [*postgres, *pgbouncer]
-            )
+            ", ".join(f"{program} ({found})" for found, program in [*postgres, *pgbouncer])
             or "neither"
         )
         raise Unavailable(
-            "Looked for PostgreSQL 15 or newer with its contrib modules, and PgBouncer 1.21 or newer.\n"
+            f"Looked for PostgreSQL {wanted.postgres or '15 or newer'} with its contrib modules, and PgBouncer "
+            f"{wanted.pgbouncer or '1.22.1 or newer'}.\n"
             f"Found: {listed}.\nInstall them (`brew install postgresql@17 pgbouncer`), or name them in the "
-            "environment: FIREDRILL_POSTGRES_BIN=<folder>, FIREDRILL_PGBOUNCER=<program>"
+            "environment: FIREDRILL_POSTGRES_BIN=<folder>, FIREDRILL_PGBOUNCER_BIN=<program>"
         )
     return Programs(Path(good_postgres[-1]), Path(good_pgbouncer[0]))
 

@@ -15,7 +15,7 @@ from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
 
-from . import cache, debian, host, template
+from . import cache, debian, host, template, versions
 from .errors import PortTaken
 from .host import Programs
 from .server import DATABASE, POOL_MODES, ROLE, SUPERUSER, Server, Status, free_ports
@@ -65,8 +65,7 @@ class Process(Server):
 
     @cached_property
     def version(self) -> str:
-        major, minor = host.version(Path(self.argv[0]))
-        return f"{major}" if self.name == "PostgreSQL" else f"{major}.{minor}"
+        return versions.short(self.name, host.version(Path(self.argv[0])))
 
     @property
     def _log(self) -> Path:
@@ -251,14 +250,12 @@ def _pgbouncer_settings(postgres_port: int, port: int, folder: Path) -> configpa
 
 
 class EmbeddedStack(LocalStack):
-    """Debian 13's packages in a private folder, see `debian`."""
+    """Debian's packages in a private folder, see `debian`."""
 
     kind = "embedded"
 
     def _programs(self) -> Programs:
-        prefix = debian.provide()
-        (postgres,) = prefix.glob("usr/lib/postgresql/*/bin")
-        return Programs(postgres, prefix / "usr/sbin/pgbouncer")
+        return Programs(*debian.programs(self.wanted))
 
 
 class HostStack(LocalStack):
@@ -267,4 +264,4 @@ class HostStack(LocalStack):
     kind = "host"
 
     def _programs(self) -> Programs:
-        return host.find()
+        return host.find(self.wanted)

@@ -17,6 +17,7 @@ from . import cache
 from .errors import PortTaken
 from .route import Address, reroute
 from .server import Server
+from .versions import Wanted
 
 # A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill -9 too.
 # PR_SET_PDEATHSIG would not do: it fires when the thread that started the server ends.
@@ -31,8 +32,9 @@ class Stack(ABC):
     pgbouncer: Server
     address: Address  # of PostgreSQL, as PgBouncer sees it
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted = Wanted()) -> None:  # noqa: B008  a tuple
         """Raises `Unavailable`; nothing is left behind then."""
+        self.wanted = wanted
         self.before_close: list[
             Callable[[], None]
         ] = []  # what stands on this pair and has to end first
@@ -61,12 +63,12 @@ class Stack(ABC):
             raise
 
     @classmethod
-    def open(cls) -> Self:
+    def open(cls, wanted: Wanted = Wanted()) -> Self:  # noqa: B008  a tuple
         """As the constructor; a port that another program took meanwhile is given up for another one."""
         for _ in range(4):
             with contextlib.suppress(PortTaken):
-                return cls()
-        return cls()
+                return cls(wanted)
+        return cls(wanted)
 
     @abstractmethod
     def _open(self) -> None:

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import cache
-from .debian import ROOM
+from . import cache, versions
+from .apt import ROOM
 from .errors import Unavailable
 from .host import version
 from .server import SUPERUSER, free_ports
@@ -159,7 +159,7 @@ def _make(programs: Path, data: Path) -> None:
             f"--pwfile={secret.name}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
-            *LOCALE[version(programs / "postgres") >= (17, 0)],
+            *LOCALE[versions.key(version(programs / "postgres")) >= (17,)],
             "--wal-segsize=1",
             "--no-sync",
             "--no-instructions",

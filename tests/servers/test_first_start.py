@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from firedrill.servers import cache, debian
+from firedrill.servers import apt, cache
 
 from ..leftovers import eventually, processes_of
 
@@ -166,10 +166,10 @@ def test_an_archive_that_cannot_be_reached(room: Path) -> None:
 
 def test_an_archive_whose_signature_is_wrong(room: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        debian.download(Path(folder, "apt"), debian.archive(), ["patchelf"])
+        apt.Apt(Path(folder, "apt"))
         (signed,) = Path(folder).glob("apt/lists/*InRelease")
         forged = signed.read_bytes().replace(b"Suite: ", b"Suite:  ", 1)
-        served = room / "dists" / debian.SUITE / "InRelease"
+        served = room / "dists" / "trixie" / "InRelease"
         served.parent.mkdir(parents=True)
         served.write_bytes(forged)
     handler: Any = partial(_Quiet, directory=str(room))

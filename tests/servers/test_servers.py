@@ -336,8 +336,8 @@ def test_host_says_what_it_found_and_what_it_needs(
     old.write_text("#!/bin/sh\necho PgBouncer 1.18.0\n")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("FIREDRILL_PGBOUNCER", raising=False)
-    with pytest.raises(Unavailable, match=r"PgBouncer 1\.21 or newer(.|\n)*1\.18"):
+    monkeypatch.delenv("FIREDRILL_PGBOUNCER_BIN", raising=False)
+    with pytest.raises(Unavailable, match=r"PgBouncer 1\.22\.1 or newer(.|\n)*1\.18"):
         servers.host.find()
 
 
@@ -345,7 +345,7 @@ def test_host_runs_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = servers.debian.provide()
     (postgres,) = prefix.glob("usr/lib/postgresql/*/bin")
     monkeypatch.setenv("FIREDRILL_POSTGRES_BIN", str(postgres))
-    monkeypatch.setenv("FIREDRILL_PGBOUNCER", str(prefix / "usr/sbin/pgbouncer"))
+    monkeypatch.setenv("FIREDRILL_PGBOUNCER_BIN", str(prefix / "usr/sbin/pgbouncer"))
     with servers.open("host") as stack:
         assert stack.kind == "host"
         assert ask(stack.pgbouncer.dsn("transaction"), "select count(*) from seats") == 500

@@ -36,7 +36,7 @@ def cache_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     prefix = servers.debian.provide()
     (postgres,) = prefix.glob("usr/lib/postgresql/*/bin")
     monkeypatch.setenv("FIREDRILL_POSTGRES_BIN", str(postgres))
-    monkeypatch.setenv("FIREDRILL_PGBOUNCER", str(prefix / "usr/sbin/pgbouncer"))
+    monkeypatch.setenv("FIREDRILL_PGBOUNCER_BIN", str(prefix / "usr/sbin/pgbouncer"))
     with tempfile.TemporaryDirectory(prefix="firedrill-cache-") as folder:
         Path(folder).chmod(0o755)
         monkeypatch.setenv("FIREDRILL_CACHE", folder)
