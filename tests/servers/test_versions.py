@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -188,3 +189,26 @@ def test_the_machines_own_archive_is_read_with_its_own_keys() -> None:
         there = apt.Apt(Path(folder, "apt"), apt.MACHINE)
         assert any(name.startswith("postgresql-") for name in there.offers)
         assert "pgbouncer" in there.offers
+
+
+@pytest.mark.downloads
+def test_a_relative_of_debian_has_its_own_pair_or_says_why_not(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ubuntu and Mint are: apt is there, and what it trusts is no archive of Debian's."""
+    monkeypatch.delenv("FIREDRILL_DEBIAN_ARCHIVE", raising=False)
+    relative = {"ID": "relative", "PRETTY_NAME": "A relative of Debian"}
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: relative)
+    with tempfile.TemporaryDirectory() as folder:
+        has = apt.Apt(Path(folder, "apt"), apt.MACHINE)
+        postgres, pgbouncer = max(has.offers), has.pgbouncer
+    if pgbouncer:
+        with servers.open("embedded") as stack:
+            assert f"postgresql-{stack.postgres.version}" == postgres
+            assert debian.ready() in own_cache.glob("machine-*")
+    else:
+        with pytest.raises(Unavailable) as caught:
+            debian.provide()
+        assert "DISCARD ALL" in str(caught.value), "why an older PgBouncer will not do"
+        assert "FIREDRILL_DEBIAN_ARCHIVE" in str(caught.value), "what to do next"
+        assert debian.ready() is None
