@@ -5,6 +5,8 @@
     await b("await conn.fetchval('select 1')")          # its value, or its exception raised here
     await b.stop()
 
+    old = await worker.start(asyncpg="0.30.0")          # another release, from the cache
+
 It is a fork of a process that has imported asyncpg and used nothing of it, so its names start at
 the beginning, too.
 
@@ -83,13 +85,20 @@ class Worker:
         self._fork.kill()
 
 
-async def start(*modules: str, **variables: Any) -> Worker:
+async def start(*modules: str, asyncpg: str | None = None, **variables: Any) -> Worker:
     """A new process, with `asyncio` and `asyncpg` imported and `variables` set.
 
     `modules` are imported once, by the process that forks. Importing SQLAlchemy takes a second of
-    each process that does it.
+    each process that does it. `asyncpg` names another release ("0.30.0"), which is fetched on first
+    use. Raises `Unavailable` where PyPI has none for this Python. An exception that the source
+    raises is raised here as the class of this process's asyncpg.
     """
-    forks = _forks(*modules)
+    folder = ""
+    if asyncpg:
+        from . import releases
+
+        folder = str(await asyncio.to_thread(releases.provide, asyncpg))
+    forks = _forks(folder, *modules)
     await asyncio.to_thread(forks.ready)
     ours, theirs = socket.socketpair()
     with theirs:  # its errors go where ours do
@@ -100,8 +109,11 @@ async def start(*modules: str, **variables: Any) -> Worker:
 
 
 @functools.cache
-def _forks(*modules: str) -> Forks:
-    return Forks(f"{__name__}:fork", "asyncpg", "firedrill.load", *modules)
+def _forks(folder: str, *modules: str) -> Forks:
+    """Of a process that finds packages in `folder` first."""
+    path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+    environment = {"PYTHONPATH": path} if folder else {}
+    return Forks(f"{__name__}:fork", "asyncpg", "firedrill.load", *modules, **environment)
 
 
 # The other side.

@@ -205,7 +205,7 @@ def test_a_relative_of_debian_has_its_own_pair_or_says_why_not(
     if pgbouncer:
         with servers.open("embedded") as stack:
             assert f"postgresql-{stack.postgres.version}" == postgres
-            assert debian.ready() in own_cache.glob("machine-*")
+            assert debian.ready() in list(own_cache.glob("machine-*"))
     else:
         with pytest.raises(Unavailable) as caught:
             debian.provide()
