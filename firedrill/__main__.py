@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
-import platform
-import shutil
 import sys
-import time
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +18,18 @@ def main(arguments: list[str] | None = None) -> int:
         add_help=False,
     )
     commands.add_parser("explain", help="what an error means, and which lesson treats it")
-    commands.add_parser("doctor", help="look at this machine and open a pair of servers once")
+    doctor = commands.add_parser(
+        "doctor",
+        help="look at this machine and open a pair of servers once, or look at a server of yours",
+    )
+    doctor.add_argument(
+        "dsn",
+        nargs="?",
+        help="postgresql://...: your server or pooler; it is only read, and no password is printed",
+    )
+    doctor.add_argument(
+        "--console", metavar="DSN", help="PgBouncer's admin console, to read its settings as well"
+    )
     show = commands.add_parser("progress", help="lessons read, tasks passed, and what is next")
     form = show.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same as JSON")
@@ -65,46 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
 
-def _doctor(_: argparse.Namespace) -> int:
-    from . import servers
-    from .servers import cache
-    from .servers.stack import leftovers
+def _doctor(options: argparse.Namespace) -> int:
+    from . import doctor
 
-    healthy = True
-
-    def line(good: bool, text: str) -> None:
-        nonlocal healthy
-        healthy = healthy and good
-        print(f"{'✔' if good else '✘'} {text}")
-
-    line(
-        sys.version_info >= (3, 11), f"Python {platform.python_version()} (3.11 or newer is needed)"
-    )
-    for package in (
-        "asyncpg",
-        "jupyterlab",
-        "ipykernel",
-        "nbval",
-        "orjson",
-        "psycopg",
-        "matplotlib",
-    ):
-        try:
-            line(True, f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            line(False, f"{package} is missing: pip install -r requirements.txt")
-    folder = cache.folder()
-    line(True, f"{folder}: {shutil.disk_usage(folder).free >> 20} MB free")
-    kind, reason = servers.choose()
-    line(True, f"servers: {kind} ({reason})")
-    before = time.perf_counter()
-    with servers.open(kind) as stack:
-        line(True, f"{stack}; opened in {time.perf_counter() - before:.2f} s")
-    line(not leftovers(folder / "run"), "nothing is left over from earlier notebooks")
-    print(
-        "All is well." if healthy else "Mend the lines marked ✘, then run `firedrill doctor` again."
-    )
-    return 0 if healthy else 1
+    return doctor.server(options.dsn, options.console) if options.dsn else doctor.machine()
 
 
 def _progress(options: argparse.Namespace) -> int:
