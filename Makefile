@@ -35,6 +35,9 @@ bench: tester            ## what it costs, beside its peers: writes benchmarks/R
 bench-against: tester       ## this commit and another one, in turns: make bench-against REV=HEAD~1
 	$(BIN)/python -m benchmarks.against $(REV)
 
+atlas: tester            ## what differs between versions, measured: writes VERSIONS.md
+	$(BIN)/python -m firedrill.atlas $(ARGS)
+
 lock: tester             ## the newest releases that requirements.txt allows
 	$(UV) pip compile --quiet --upgrade $(COMPILE) --no-emit-package firedrill requirements.txt -o requirements.lock
 	$(UV) pip compile --quiet --upgrade $(COMPILE) -c requirements.lock tests/requirements.txt -o tests/requirements.lock
@@ -52,4 +55,4 @@ tester:
 help:                       ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-.PHONY: learner tester bench-against lab test index style types checks notebooks bench lock help
+.PHONY: learner tester bench-against lab test index style types checks notebooks bench atlas lock help

@@ -1,7 +1,7 @@
-"""What differs between versions of PostgreSQL, PgBouncer and asyncpg, measured: VERSIONS.md is made from this.
+"""What differs between versions of PostgreSQL, PgBouncer and asyncpg: the rows of VERSIONS.md.
 
-python -m firedrill.atlas                                   measure every row on every version
-python -m firedrill.atlas search-path-leak --pgbouncer 1.26 --postgres 18       run one row alone
+A row is a coroutine that measures one behaviour on a pair of servers of its own. `make atlas` runs
+them all; `python -m firedrill.atlas NAME` runs one.
 """
 
 from __future__ import annotations
@@ -22,10 +22,6 @@ class Column(NamedTuple):
     postgres: str = "17"
     pgbouncer: str = "1.24"
     asyncpg: str = ""
-
-    @property
-    def key(self) -> str:
-        return " ".join(self)
 
 
 # Which versions a row is measured on depends on who decides its answer.
@@ -70,12 +66,18 @@ def row(
 
 
 def measured() -> dict[str, Any]:
-    """The last run: {"date": ..., "rows": {name: {"title", "axis", "lesson", "answers": {column: answer}}}}."""
+    """The last run: {"date", "versions", "rows": {name: {"title", "axis", "lesson", "answers"}}}.
+
+    The answers are a dictionary: {column: answer}.
+    """
     return json.loads(MEASURED.read_text()) if MEASURED.exists() else {"rows": {}}
 
 
 def holding(postgres: str, pgbouncer: str, asyncpg: str) -> list[tuple[dict[str, Any], str]]:
-    """The rows that differ between versions, with their answers for these versions ("" for one that is not known)."""
+    """The rows that differ between versions, with their answers for these versions.
+
+    "" stands for a version that is not known.
+    """
     found = []
     for one in measured()["rows"].values():
         answers = one["answers"]
