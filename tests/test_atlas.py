@@ -1,5 +1,4 @@
 """VERSIONS.md is made from the last run, and its rows still give what it says."""
-"""
 
 from __future__ import annotations
 

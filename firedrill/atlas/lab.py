@@ -38,7 +38,8 @@ class Lab:
 
     async def pool(self, database: str = "", **options: Any) -> Any:
         server = self.stack.pgbouncer if database else self.stack.postgres
-        pool = await asyncpg.create_pool(server.dsn(database or None), timeout=5, **options)
+        options = {"timeout": 5} | options
+        pool = await asyncpg.create_pool(server.dsn(database or None), **options)
         self._open.append(pool)
         return pool
 

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from firedrill import servers
+from firedrill.__main__ import main
 from firedrill.servers import Unavailable, apt, debian, docker, prefixes, versions
 from firedrill.servers.versions import Wanted
 
@@ -212,3 +213,26 @@ def test_a_relative_of_debian_has_its_own_pair_or_says_why_not(
         assert "DISCARD ALL" in str(caught.value), "why an older PgBouncer will not do"
         assert "FIREDRILL_DEBIAN_ARCHIVE" in str(caught.value), "what to do next"
         assert debian.ready() is None
+
+
+@pytest.mark.downloads
+def test_the_command_lists_what_is_unpacked_and_what_can_be_fetched(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    debian.provide()
+    assert main(["servers", "--versions"]) == 0
+    told = capsys.readouterr().out
+    unpacked, _, fetched = told.partition("Can be fetched")
+    assert "(debian-trixie)" in unpacked
+    assert "Debian testing: PostgreSQL" in fetched
+    assert "this machine's own apt archive: " in fetched
+    assert "FIREDRILL_POSTGRES=18" in told
+
+
+@pytest.mark.downloads
+def test_a_pair_of_another_version_is_one_command_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIREDRILL_POSTGRES", "18")
+    monkeypatch.setenv("FIREDRILL_PGBOUNCER", "1.26")
+    monkeypatch.setenv("FIREDRILL_SERVERS", "embedded")
+    with servers.open() as stack:
+        assert str(stack).startswith("PostgreSQL 18 and PgBouncer 1.26, ")

@@ -157,11 +157,11 @@ async def wait_notify(lab: Lab) -> object:
 
 
 def _set(lab: Lab, name: str, value: str) -> str:
-    """The console's own words, "" where it took the value."""
+    """ "" where the console took the value."""
     try:
         lab.console(f"set {name} = {value}")
     except Exception as error:
-        return said(error).partition(":")[2].strip()
+        return f"no such setting ({said(error).partition(':')[2].strip()})"
     return ""
 
 
