@@ -7,6 +7,7 @@ Nothing of the course's own environment changes.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -41,9 +42,14 @@ def provide(version: str) -> Path:
 
 def _install(version: str, folder: Path) -> None:
     """Only a wheel: a build needs a compiler, and fails on a Python newer than the release."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    if importlib.util.find_spec("pip"):
+        install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install"]
+    elif uv := shutil.which("uv", path=f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}"):
+        install = [uv, "pip", "install", f"--python={sys.executable}"]
+    else:
+        raise Unavailable("Looked for pip or uv, which fetch other releases of asyncpg: neither.")
     done = subprocess.run(
-        [*pip, "--only-binary=:all:", f"--target={folder}", f"asyncpg=={version}"],
+        [*install, "--quiet", "--only-binary=:all:", "--target", folder, f"asyncpg=={version}"],
         text=True,
         capture_output=True,
     )
@@ -51,7 +57,7 @@ def _install(version: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise Unavailable(
-            f"pip found no asyncpg {version} that is built for Python {PYTHON}:\n"
+            f"There is no asyncpg {version} that is built for Python {PYTHON}:\n"
             + "\n".join(errors[-2:] or [done.stderr.strip()[-300:]])
             + "\nTake another release, or another Python: https://pypi.org/project/asyncpg/#files"
         )
