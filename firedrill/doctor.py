@@ -65,7 +65,9 @@ def machine() -> int:
 
 
 def server(dsn: str, console: str | None = None) -> int:
-    """Tell what `dsn` leads to. Everything is asked in one read-only transaction; no password is printed.
+    """Tell what `dsn` leads to.
+
+    Everything is asked in one read-only transaction; no password is printed.
 
     `console` is the DSN of PgBouncer's admin console. Raises `Unavailable`.
     """
@@ -188,7 +190,8 @@ def _told(pooler: dict[str, str], *, behind: bool) -> str:
     if behind:
         return (
             "one is in between: the process number given at log-in is not the backend's. "
-            "PgBouncer tells its version and mode from 1.26 on; before, --console=DSN asks its console"
+            "PgBouncer tells its version and mode from 1.26 on; before, --console=DSN asks its "
+            "console"
         )
     return "none seen: the process number given at log-in is the backend's own"
 

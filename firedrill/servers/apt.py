@@ -1,7 +1,8 @@
-"""apt with a state of its own: it resolves, downloads and verifies packages of one source, and installs nothing.
+"""apt with a state of its own: it resolves, downloads and verifies packages of one source, and
+installs nothing.
 
-A source is a suite of Debian's archive, verified with the key that lies next to this file, or all that the machine's own
-apt trusts, verified with the machine's own keys.
+A source is a suite of Debian's archive, verified with the key that lies next to this file, or all
+that the machine's own apt trusts, verified with the machine's own keys.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from .errors import Unavailable
 from .versions import Wanted
 
 ROOM = "Make room, or give another folder in the environment: FIREDRILL_CACHE=/some/folder"
-# The packages ask for these, and the two servers never load them: apt is told that they are installed.
+# The packages ask for these, and the two servers never load them: apt is told that they are
+# installed.
 UNUSED = (
     *(f"libllvm{number}" for number in range(14, 40)),
     "perl",
@@ -38,10 +40,12 @@ UNUSED = (
     "libc-bin",
     "init-system-helpers",
 )
-# Fingerprint 4158 7F7D B8C7 74BC CF13 1416 762F 67A0 B2C3 9DE4, as Debian publishes it with the keys of its archive.
+# Fingerprint 4158 7F7D B8C7 74BC CF13 1416 762F 67A0 B2C3 9DE4, as Debian publishes it with the
+# keys of its archive.
 RELEASE_KEY = Path(__file__).with_name("debian-13.asc")
-# Fingerprint 04B5 4C3C DCA7 9751 B16B C6B5 2256 29DF 75B1 88BD, out of Debian 13's package debian-archive-keyring, which
-# was verified with the key above: suites that are not released yet are signed with this one only. Until 2035.
+# Fingerprint 04B5 4C3C DCA7 9751 B16B C6B5 2256 29DF 75B1 88BD, out of Debian 13's package
+# debian-archive-keyring, which was verified with the key above: suites that are not released yet
+# are signed with this one only. Until 2035.
 ARCHIVE_KEY = Path(__file__).with_name("debian-13-archive.asc")
 
 
@@ -72,16 +76,19 @@ SOURCES = (
 
 
 def archive() -> str:
-    """The address of a Debian archive: `$FIREDRILL_DEBIAN_ARCHIVE`, else the one this machine's own apt uses.
+    """The address of a Debian archive: `$FIREDRILL_DEBIAN_ARCHIVE`, else the one this machine's own
+    apt uses.
 
-    Raises `Unavailable` where there is no apt-get, or it knows no Debian archive (Ubuntu's holds other versions).
+    Raises `Unavailable` where there is no apt-get, or it knows no Debian archive (Ubuntu's holds
+    other versions).
     """
     check_apt()
     if given := os.environ.get("FIREDRILL_DEBIAN_ARCHIVE"):
         return given
     release = platform.freedesktop_os_release()
     if release.get("ID") == "debian":
-        # `apt-get indextargets` would tell, too, but only after an `apt-get update`, which containers often lack.
+        # `apt-get indextargets` would tell, too, but only after an `apt-get update`, which
+        # containers often lack.
         planned = subprocess.run(
             ["apt-get", "update", "--print-uris"], text=True, capture_output=True
         ).stdout
@@ -91,8 +98,10 @@ def archive() -> str:
         if found:
             return found[1]
     raise Unavailable(
-        f"The apt of this machine ({release.get('PRETTY_NAME', 'unknown')}) knows no Debian archive.\n"
-        "Name a mirror in the environment: FIREDRILL_DEBIAN_ARCHIVE=<address from debian.org/mirror/list>"
+        f"The apt of this machine ({release.get('PRETTY_NAME', 'unknown')}) knows no Debian "
+        "archive.\n"
+        "Name a mirror in the environment: FIREDRILL_DEBIAN_ARCHIVE=<address from "
+        "debian.org/mirror/list>"
     )
 
 
@@ -104,7 +113,10 @@ def check_apt() -> None:
 
 
 class Apt:
-    """One source's packages, with `state` (a folder to be made) as apt's whole world. Raises `Unavailable`."""
+    """One source's packages, with `state` (a folder to be made) as apt's whole world.
+
+    Raises `Unavailable`.
+    """
 
     def __init__(self, state: Path, source: Source = TRIXIE, unused: Iterable[str] = ()) -> None:
         check_apt()
@@ -115,17 +127,20 @@ class Apt:
         architecture = subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
         (state / "status").write_text(
             "".join(
-                f"Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\nMulti-Arch: foreign\n"
+                f"Package: {name}\nStatus: install ok installed\nArchitecture: "
+                f"{architecture}\nMulti-Arch: foreign\n"
                 f"Version: 999:0\nMaintainer: -\nDescription: -\n\n"
                 for name in unused
             )
         )
-        # An empty Dir::Etc::parts would hide the machine's proxy from apt, so its Acquire settings are copied.
+        # An empty Dir::Etc::parts would hide the machine's proxy from apt, so its Acquire settings
+        # are copied.
         proxy = subprocess.run(["apt-config", "dump", "Acquire"], text=True, capture_output=True)
         (state / "apt.conf").write_text(
             proxy.stdout
             + f"""
-            Dir::State "{state}"; Dir::Cache "{state}"; Dir::Log "{state}"; Dir::State::status "{state}/status";
+            Dir::State "{state}"; Dir::Cache "{state}"; Dir::Log "{state}";
+            Dir::State::status "{state}/status";
             APT::Architecture "{architecture}"; APT::Architectures {{ "{architecture}"; }};
             APT::Install-Recommends "false"; APT::Sandbox::User "root";
             Acquire::Languages "none"; Acquire::Retries "3"; Debug::NoLocking "true";
@@ -137,28 +152,36 @@ class Apt:
     def _suites(self, key: Path) -> str:
         # apt reads no quoted paths in a sources list, and the folder's path may have spaces in it.
         (self.state / "sources.sources").write_text(
-            f"Types: deb\nURIs: {self.address}\nSuites: {' '.join(self.source.suites)}\nComponents: main\nSigned-By:\n"
+            f"Types: deb\nURIs: {self.address}\nSuites: "
+            f"{' '.join(self.source.suites)}\nComponents: main\nSigned-By:\n"
             + "".join(f" {line.strip() or '.'}\n" for line in key.read_text().splitlines())
         )
-        # apt takes nothing of experimental by itself, and PostgreSQL needs its own library from there.
+        # apt takes nothing of experimental by itself, and PostgreSQL needs its own library from
+        # there.
         (self.state / "preferences").write_text(
             "Package: postgresql* libpq*\nPin: release a=experimental\nPin-Priority: 600\n"
         )
         none = self.state / "none"
         return f"""
-            Dir "{self.state}"; Dir::Etc "{self.state}"; Dir::Etc::sourcelist "{self.state}/sources.sources";
-            Dir::Etc::main "/dev/null"; Dir::Etc::sourceparts "{none}"; Dir::Etc::parts "{none}";
+            Dir "{self.state}"; Dir::Etc "{self.state}";
+            Dir::Etc::sourcelist "{self.state}/sources.sources"; Dir::Etc::main "/dev/null";
+            Dir::Etc::sourceparts "{none}"; Dir::Etc::parts "{none}";
             Dir::Etc::preferences "{self.state}/preferences";
             Dir::Etc::preferencesparts "{none}"; Dir::Etc::trustedparts "{none}";
         """
 
     def _machine(self) -> str:
-        """The machine's own sources, keys and pins. One of its sources may be out of reach: others may still do."""
+        """The machine's own sources, keys and pins.
+
+        One of its sources may be out of reach: others may still do.
+        """
         return 'Dir::Etc::main "/dev/null"; Dir::Etc::parts "/dev/null";'
 
     @cached_property
     def offers(self) -> dict[str, str]:
-        """The newest version of each package that can be asked for: {"postgresql-18": "18.6", "pgbouncer": "1.26.1"}."""
+        """The newest version of each package that can be asked for: {"postgresql-18": "18.6",
+        "pgbouncer": "1.26.1"}.
+        """
         names = self._apt("apt-cache", "pkgnames", "postgresql-").split()
         servers = [name for name in names if re.fullmatch(r"postgresql-\d+", name)]
         listed = self._apt("apt-cache", "policy", *sorted(servers), "pgbouncer")

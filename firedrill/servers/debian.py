@@ -1,7 +1,8 @@
-"""PostgreSQL with contrib and PgBouncer out of Debian's packages, each pair unpacked into a private folder of the cache.
+"""PostgreSQL with contrib and PgBouncer out of Debian's packages, each pair unpacked into a private
+folder of the cache.
 
-Nothing is installed and nobody needs to be root. The default pair is Debian 13's, 17 and 1.24: 52 MB to download, 90 MB
-on disk. Others lie next to it, and programs of two folders make a pair, too.
+Nothing is installed and nobody needs to be root. The default pair is Debian 13's, 17 and 1.24: 52
+MB to download, 90 MB on disk. Others lie next to it, and programs of two folders make a pair, too.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def ready() -> Path | None:
 
 
 def check() -> None:
-    """Can the default pair be fetched, as far as can be told without a download? Raises `Unavailable`."""
+    """Can the default pair be fetched, as far as can be told without a download? Raises
+    `Unavailable`.
+    """
     try:
         archive()
     except Unavailable:
@@ -62,7 +65,9 @@ def _of_machine() -> Path | None:
 
 
 def provide() -> Path:
-    """The folder that holds the default pair, made on first use. Whatever a killed download left is made again.
+    """The folder that holds the default pair, made on first use.
+
+    Whatever a killed download left is made again.
 
     Raises `Unavailable`.
     """
@@ -94,14 +99,19 @@ def _fetch_from_machine() -> Path:
 
 def _too_old(found: str) -> str:
     return (
-        f"The apt archive of this machine has {found}. The course needs PostgreSQL 15 or newer and PgBouncer 1.22.1 or "
-        f"newer.\n{versions.WHY['pgbouncer']}\nDebian's archive has both: name a mirror in the environment, "
+        f"The apt archive of this machine has {found}. The course needs PostgreSQL 15 or newer "
+        "and PgBouncer 1.22.1 or "
+        f"newer.\n{versions.WHY['pgbouncer']}\nDebian's archive has both: name a mirror in the "
+        "environment, "
         "FIREDRILL_DEBIAN_ARCHIVE=<address from debian.org/mirror/list>"
     )
 
 
 def programs(wanted: Wanted) -> tuple[Path, Path]:
-    """The folder with postgres and the program pgbouncer, fetched on first use. Raises `Unavailable`."""
+    """The folder with postgres and the program pgbouncer, fetched on first use.
+
+    Raises `Unavailable`.
+    """
     if wanted == Wanted():
         return prefixes.programs(provide())
     of_postgres, of_pgbouncer = _with("postgres", wanted), _with("pgbouncer", wanted)
@@ -109,7 +119,9 @@ def programs(wanted: Wanted) -> tuple[Path, Path]:
 
 
 def _with(program: str, wanted: Wanted) -> Path:
-    """A folder of which one program has the version that was asked for; where none was, it is the default's."""
+    """A folder of which one program has the version that was asked for; where none was, it is the
+    default's.
+    """
     asked = getattr(wanted, program)
     if asked is None:
         return provide()
@@ -128,7 +140,10 @@ def _in_cache(program: str, asked: str) -> Path | None:
 
 
 def _fetch(program: str, asked: str) -> Path:
-    """From the first source that has it, beginning with the likeliest. Raises `Unavailable` with what each one has."""
+    """From the first source that has it, beginning with the likeliest.
+
+    Raises `Unavailable` with what each one has.
+    """
     _check_room()
     seen: list[str] = []
     for source in sorted(
@@ -170,7 +185,8 @@ def _check_room() -> None:
     free = shutil.disk_usage(cache.folder()).free
     if free < NEEDED_BYTES:
         raise Unavailable(
-            f"The servers need {NEEDED_BYTES >> 20} MB of disk once; {cache.folder()} has {free >> 20} MB left.\n{ROOM}"
+            f"The servers need {NEEDED_BYTES >> 20} MB of disk once; {cache.folder()} has "
+            f"{free >> 20} MB left.\n{ROOM}"
         )
 
 
@@ -196,7 +212,9 @@ def _opened(source: Source) -> Iterator[Apt]:
 
 
 def _provide_from(apt: Apt, package: str | None) -> Path:
-    """Its PostgreSQL of this package (the newest, for None) and its PgBouncer, in a folder with their versions' name."""
+    """Its PostgreSQL of this package (the newest, for None) and its PgBouncer, in a folder with
+    their versions' name.
+    """
     package = package or _best(apt.offers, None)
     path = cache.folder() / f"{apt.source.name}-{apt.offers.get(package, '')}-{apt.pgbouncer}"
     if apt.source == TRIXIE and not is_whole(prefix()):

@@ -1,7 +1,7 @@
 """The folders of the cache that hold unpacked programs: each a PostgreSQL and a PgBouncer.
 
-The packages bring their own C library, so the host's age does not matter. The programs hold their folder's path, so
-none of these folders can be moved.
+The packages bring their own C library, so the host's age does not matter. The programs hold their
+folder's path, so none of these folders can be moved.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def programs(path: Path) -> tuple[Path, Path]:
 
 
 def is_whole(path: Path) -> bool:
-    """A killed download leaves no stamp, and in a folder that was moved the stamp names another path."""
+    """A killed download leaves no stamp, and in a folder that was moved the stamp names another
+    path.
+    """
     stamp = path / "made-for"
     return stamp.exists() and stamp.read_text() == str(path)
 
@@ -62,7 +64,9 @@ def unpacked() -> list[Prefix]:
 
 
 def look(path: Path) -> Prefix:
-    """The versions are noted next to the programs, as asking these would take longer than opening a pair may."""
+    """The versions are noted next to the programs, as asking these would take longer than opening a
+    pair may.
+    """
     noted = path / "versions"
     if noted.exists():
         postgres, _, pgbouncer = noted.read_text().partition("\n")
@@ -79,10 +83,14 @@ def look(path: Path) -> Prefix:
 
 
 def make(apt: Apt, path: Path, package: str) -> None:
-    """Fetch and unpack the PostgreSQL of this package ("" for none) and the source's PgBouncer. Raises `Unavailable`."""
+    """Fetch and unpack the PostgreSQL of this package ("" for none) and the source's PgBouncer.
+
+    Raises `Unavailable`.
+    """
     postgres, pgbouncer = apt.offers.get(package, ""), apt.pgbouncer
     print(
-        f"Fetching PostgreSQL {postgres} and PgBouncer {pgbouncer or '(none)'} from {apt.source.title} "
+        f"Fetching PostgreSQL {postgres} and PgBouncer {pgbouncer or '(none)'} from "
+        f"{apt.source.title} "
         "(about 52 MB, this once) ...",
         flush=True,
     )
