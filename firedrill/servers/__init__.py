@@ -5,9 +5,11 @@
     with stack.postgres.down("kill"): ...
     stack.close()
 
-Three kinds: `embedded` (Debian's packages in a private folder), `docker` (docker-compose.yml), `host` (what is installed).
-The default pair is PostgreSQL 17 and PgBouncer 1.24. $FIREDRILL_POSTGRES and $FIREDRILL_PGBOUNCER, or
-`servers.open(postgres="18", pgbouncer="1.26")`, ask for other versions.
+Three kinds: `embedded` (Debian's packages in a private folder), `docker` (docker-compose.yml),
+`host` (what is installed).
+
+The default pair is PostgreSQL 17 and PgBouncer 1.24. To ask for other versions, set
+$FIREDRILL_POSTGRES and $FIREDRILL_PGBOUNCER, or call `open(postgres="18", pgbouncer="1.26")`.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ def open(
 ) -> Stack:
     """A new pair of `kind`, or of the kind that suits this machine. Raises `Unavailable`.
 
-    `postgres` and `pgbouncer` are versions ("18", "1.26"); without, the environment's count, and then the default pair.
+    `postgres` and `pgbouncer` are versions ("18", "1.26"); without, the environment's count, and
+    then the default pair.
     """
     wanted = versions.wanted(postgres, pgbouncer)
     return KINDS[kind or choose(wanted)[0]].open(wanted)
@@ -81,11 +84,15 @@ def open_for_notebook() -> Stack:
 
 
 def choose(wanted: Wanted | None = None) -> tuple[str, str]:
-    """The kind of servers, and why. `FIREDRILL_SERVERS` decides; else what the machine has. Raises `Unavailable`."""
+    """The kind of servers, and why.
+
+    `FIREDRILL_SERVERS` decides; else what the machine has. Raises `Unavailable`.
+    """
     if asked := os.environ.get("FIREDRILL_SERVERS"):
         if asked not in KINDS:
             raise Unavailable(
-                f"FIREDRILL_SERVERS is {asked!r}, which is no kind of servers. It takes: {', '.join(KINDS)}."
+                f"FIREDRILL_SERVERS is {asked!r}, which is no kind of servers. It takes: "
+                f"{', '.join(KINDS)}."
             )
         return asked, "FIREDRILL_SERVERS says so"
     wanted = wanted or versions.wanted()

@@ -1,4 +1,5 @@
-"""The one folder outside the repository that the course writes to: downloaded servers, the template, running pairs."""
+"""The one folder outside the repository that the course writes to: downloaded servers, the
+template, running pairs."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ SERVER_USER = pwd.getpwnam("nobody") if IS_ROOT else None
 
 
 def folder() -> Path:
-    """`$FIREDRILL_CACHE`, or /var/cache/firedrill for root (nobody cannot read below /root), or ~/.cache/firedrill.
+    """`$FIREDRILL_CACHE`, or /var/cache/firedrill for root (nobody cannot read below /root), or
+    ~/.cache/firedrill.
 
     Raises `Unavailable` where it cannot be written to.
     """
@@ -43,8 +45,10 @@ def folder() -> Path:
     ]
     if closed:
         raise Unavailable(
-            f"The servers lie in {path}. Root runs them as nobody, who may not enter {closed[-1]}.\n"
-            "Give a folder that everybody may enter in the environment: FIREDRILL_CACHE=/some/folder"
+            f"The servers lie in {path}. Root runs them as nobody, who may not enter "
+            f"{closed[-1]}.\n"
+            "Give a folder that everybody may enter in the environment: "
+            "FIREDRILL_CACHE=/some/folder"
         )
     return path
 
@@ -58,7 +62,8 @@ def _not_writable(path: Path, why: str | None) -> Unavailable:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process at a time: several notebooks may be the first to need what `path` is going to hold."""
+    """One process at a time: several notebooks may be the first to need what `path` is going to
+    hold."""
     with open(f"{path}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -78,7 +78,8 @@ def check() -> None:
         if "not found" in str(error):
             raise
         raise Unavailable(
-            "The command `docker` is here, but no Docker engine answers it.\nStart the engine (Docker Desktop, or "
+            "The command `docker` is here, but no Docker engine answers it.\nStart the engine "
+            "(Docker Desktop, or "
             f"`systemctl start docker`): {str(error).splitlines()[-1]}"
         ) from None
     try:
@@ -147,7 +148,8 @@ class DockerStack(Stack):
             "docker"
         ):  # the rest of check() takes two processes: it waits until something fails
             check()
-        # The containers' users read these files. PostgreSQL passes over a script that it cannot read, without a word.
+        # The containers' users read these files. PostgreSQL passes over a script that it cannot
+        # read, without a word.
         closed = [
             path
             for path in sorted((REPOSITORY / "docker").rglob("*"))
@@ -155,7 +157,8 @@ class DockerStack(Stack):
         ]
         if closed:
             raise Unavailable(
-                f"The containers may not read {closed[0].relative_to(REPOSITORY)} (a umask of 077?).\n"
+                f"The containers may not read {closed[0].relative_to(REPOSITORY)} (a umask of "
+                "077?).\n"
                 "Let them: chmod -R o+rX docker"
             )
         super().__init__(wanted)
@@ -173,7 +176,8 @@ class DockerStack(Stack):
         settings = self.folder / "pgbouncer.ini"  # the pair's own, as it may be rerouted
         shutil.copyfile(REPOSITORY / "docker/pgbouncer/pgbouncer.ini", settings)
         settings.chmod(0o644)  # for the container's user; it holds no password
-        # Fixed ports: with "127.0.0.1::5432" a container would get another one each time that it starts.
+        # Fixed ports: with "127.0.0.1::5432" a container would get another one each time that it
+        # starts.
         try:
             docker(
                 "compose",
@@ -201,8 +205,9 @@ class DockerStack(Stack):
             server.start(timeout=180)  # initdb and the shop's data, maybe on a busy disk
 
     def proxy_addresses(self) -> list[tuple[str, str]]:
-        """The gateway of the pair's own network, which is an address of this machine where the engine runs on it; else, in
-        Docker Desktop, whose engine runs in a virtual machine, a name by which containers reach the machine's 127.0.0.1.
+        """The gateway of the pair's own network, which is an address of this machine if the engine
+        runs on it. Docker Desktop's engine runs in a virtual machine, where containers reach the
+        machine's 127.0.0.1 by a name.
         https://docs.docker.com/desktop/features/networking/#i-want-to-connect-from-a-container-to-a-service-on-the-host
         """
         gateway = docker(

@@ -1,4 +1,5 @@
-"""Servers that are installed already: where there is no apt (macOS, Fedora), or on request (FIREDRILL_SERVERS=host)."""
+"""Servers that are installed already: where there is no apt (macOS, Fedora), or on request
+(FIREDRILL_SERVERS=host)."""
 
 from __future__ import annotations
 
@@ -27,7 +28,10 @@ def version(program: Path) -> str:
 
 
 def find(wanted: Wanted = Wanted()) -> Programs:  # noqa: B008  a tuple
-    """The newest PostgreSQL and the first PgBouncer that will do. Raises `Unavailable` with all that was found."""
+    """The newest PostgreSQL and the first PgBouncer that will do.
+
+    Raises `Unavailable` with all that was found.
+    """
     on_path = [
         str(Path(found).resolve().parent)
         for found in map(shutil.which, ("postgres", "pg_ctl"))
@@ -81,9 +85,11 @@ def find(wanted: Wanted = Wanted()) -> Programs:  # noqa: B008  a tuple
             or "neither"
         )
         raise Unavailable(
-            f"Looked for PostgreSQL {wanted.postgres or '15 or newer'} with its contrib modules, and PgBouncer "
+            f"Looked for PostgreSQL {wanted.postgres or '15 or newer'} with its contrib "
+            "modules, and PgBouncer "
             f"{wanted.pgbouncer or '1.22.1 or newer'}.\n"
-            f"Found: {listed}.\nInstall them (`brew install postgresql@17 pgbouncer`), or name them in the "
+            f"Found: {listed}.\nInstall them (`brew install postgresql@17 pgbouncer`), or name "
+            "them in the "
             "environment: FIREDRILL_POSTGRES_BIN=<folder>, FIREDRILL_PGBOUNCER_BIN=<program>"
         )
     return Programs(Path(good_postgres[-1]), Path(good_pgbouncer[0]))

@@ -1,4 +1,5 @@
-"""The servers as ordinary processes in a folder that vanishes with the notebook: kinds `embedded` and `host`."""
+"""The servers as ordinary processes in a folder that vanishes with the notebook: kinds `embedded`
+and `host`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from .stack import Stack
 from .template import AS_SERVER_USER, CONFIGURATION
 
 # The number of a process may have been given to another since it was written down, hence `ours`.
-# Frozen processes must go on to hear the signal. A PostgreSQL that was killed has left a shared memory segment.
+# Frozen processes must go on to hear the signal. A PostgreSQL that was killed has left a shared
+# memory segment.
 CLEANUP = """
 ours() { { cat "/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qaF "$PWD"; }
 for file in *.pid; do
@@ -34,9 +36,12 @@ for file in *.pid; do
     for try in $(seq 250); do ours "$pid" || continue 2; sleep 0.02; done
     kill -KILL "$pid"
 done 2>/dev/null
-if [ -f data/postmaster.pid ]; then ipcrm -m "$(sed -n 7p data/postmaster.pid | awk '{print $2}')"; fi 2>/dev/null
+if [ -f data/postmaster.pid ]; then
+    ipcrm -m "$(sed -n 7p data/postmaster.pid | awk '{print $2}')"
+fi 2>/dev/null
 """
-# Writes its process number down before it becomes the server. Until then the file is there and empty: at no moment does a
+# Writes its process number down before it becomes the server. Until then the file is there and
+# empty: at no moment does a
 # server run of which the cleanup does not know.
 NOTE_AND_RUN = 'echo $$ >"$1.new" && mv -f "$1.new" "$1.pid" && shift && exec "$@"'
 
@@ -92,7 +97,8 @@ class Process(Server):
         self._is_paused = False
         (self.folder / f"{self.name.lower()}.pid").write_text("")
         with open(self._log, "ab") as log:
-            # A session of its own: interrupting a kernel signals the whole process group that it is in.
+            # A session of its own: interrupting a kernel signals the whole process group that it is
+            # in.
             self.process = subprocess.Popen(
                 ["sh", "-c", NOTE_AND_RUN, "sh", self.name.lower(), *self.argv],
                 cwd=self.folder,
@@ -159,7 +165,10 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 def _wait_until(pids: list[int], states: str) -> None:
-    """A signal has been sent when kill() returns, and comes about a moment later. For the letters see proc(5)."""
+    """A signal has been sent when kill() returns, and comes about a moment later.
+
+    For the letters see proc(5).
+    """
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             while (

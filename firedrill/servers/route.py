@@ -1,4 +1,5 @@
-"""Point a PgBouncer to another address of its PostgreSQL while it runs: for what is to stand between the two."""
+"""Point a PgBouncer to another address of its PostgreSQL while it runs: for what is to stand
+between the two."""
 
 from __future__ import annotations
 
@@ -24,16 +25,19 @@ PATIENCE = 5.0  # seconds: a RELOAD is done within some ms
 
 
 def reroute(pgbouncer: Server, settings: Path, new: Address) -> None:
-    """Change `settings`, its own file, and have it read. A PgBouncer that is stopped reads it when it starts.
+    """Change `settings`, its own file, and have it read. A PgBouncer that is stopped reads it when
+    it starts.
 
-    RELOAD would set back what was SET on the console, as the file says something else; so that is set again.
+    RELOAD would set back what was SET on the console, as the file says something else; so that is
+    set again.
     https://www.pgbouncer.org/usage.html#process-controlling-commands
     """
     from psycopg import sql
 
     if pgbouncer.status == "paused":
         raise Unavailable(
-            f"{pgbouncer.name} is paused, so it cannot be pointed to {new[0]}:{new[1]}. Resume it first."
+            f"{pgbouncer.name} is paused, so it cannot be pointed to {new[0]}:{new[1]}. Resume "
+            "it first."
         )
     # Written in place: a container sees this very file, not its name.
     settings.write_text(DATABASE.sub(rf"\g<1>host={new[0]} port={new[1]}", settings.read_text()))
@@ -55,7 +59,8 @@ def reroute(pgbouncer: Server, settings: Path, new: Address) -> None:
         ):
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"{pgbouncer.name} was told to reach PostgreSQL at {new[0]}:{new[1]} and does not.\n"
+                    f"{pgbouncer.name} was told to reach PostgreSQL at {new[0]}:{new[1]} and "
+                    "does not.\n"
                     f"Its log ends with:\n{pgbouncer.log().strip()[-1000:]}"
                 )
             time.sleep(0.01)
@@ -65,7 +70,10 @@ def reroute(pgbouncer: Server, settings: Path, new: Address) -> None:
 
 
 def _console(pgbouncer: Server) -> psycopg.Connection[DictRow]:
-    """It takes simple queries only, hence ClientCursor. An administrator gets in beyond max_client_conn, too."""
+    """It takes simple queries only, hence ClientCursor.
+
+    An administrator gets in beyond max_client_conn, too.
+    """
     import psycopg
     from psycopg.rows import dict_row
 

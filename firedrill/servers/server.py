@@ -1,4 +1,7 @@
-"""`Server`: one PostgreSQL or PgBouncer that a lesson may stop, pause and kill. Every kind of server offers the same."""
+"""`Server`: one PostgreSQL or PgBouncer that a lesson may stop, pause and kill.
+
+Every kind of server offers the same.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,17 @@ DATABASE = ROLE = "encore"
 SUPERUSER = "postgres"
 POOL_MODES = ("session", "transaction", "statement")  # also the names of PgBouncer's databases
 
-LOOK = 0.25  # seconds between two looks at a server that starts: for a container each takes a process of its own
+# seconds between two looks at a server that starts: for a container each takes a process of its own
+LOOK = 0.25
 
 Status = Literal["running", "paused", "stopped"]
 
 
 class Server(ABC):
-    """Every operation may be repeated, and returns when it has come about. Port and data outlive a restart."""
+    """Every operation may be repeated, and returns when it has come about.
+
+    Port and data outlive a restart.
+    """
 
     host = "127.0.0.1"
     try_again = 0.003  # seconds between two attempts to reach a server that starts
@@ -50,7 +57,8 @@ class Server(ABC):
 
     @abstractmethod
     def sh(self, command: str) -> None:
-        """Run a shell command where the server runs, as its user, in its data directory: for what SQL cannot reach."""
+        """Run a shell command where the server runs, as its user, in its data directory: for what
+        SQL cannot reach."""
 
     @abstractmethod
     def _start(self) -> None: ...
@@ -83,7 +91,10 @@ class Server(ABC):
         return f"postgresql://{login}@{address}/{quote(database or self.database, safe='')}"
 
     def start(self, timeout: float = 30) -> None:
-        """Return when it answers. Raises `Unavailable` with the end of its log when it does not within `timeout` seconds."""
+        """Return when it answers.
+
+        Raises `Unavailable` with the end of its log when it does not within `timeout` seconds.
+        """
         if self.status == "paused":
             self._resume()
         elif self.status == "stopped":
@@ -94,7 +105,8 @@ class Server(ABC):
             if (now := time.monotonic()) > look:
                 if self.status == "stopped" or now > deadline:
                     raise Unavailable(
-                        f"{self.name} did not start. Its log ends with:\n{self.log().strip()[-1500:]}"
+                        f"{self.name} did not start. Its log ends "
+                        f"with:\n{self.log().strip()[-1500:]}"
                     )
                 look = now + LOOK
             time.sleep(self.try_again)
@@ -106,7 +118,8 @@ class Server(ABC):
             self._stop()
 
     def kill(self) -> None:
-        """As the out-of-memory killer does: kill -9 of all its processes, which get no chance to clean up.
+        """As the out-of-memory killer does: kill -9 of all its processes, which get no chance to
+        clean up.
 
         The operating system closes their connections, and keeps what they had written.
         """
@@ -143,9 +156,11 @@ class Server(ABC):
             self.start()
 
     def answers(self) -> bool:
-        """Begin to log in. PostgreSQL answers with an error, 57P03, until it lets anybody in; then it asks for the password.
+        """Begin to log in. PostgreSQL answers with an error, 57P03, until it lets anybody in; then
+        it asks for the password.
 
-        An SSLRequest would not do: it is answered too early. Another error ("no encryption", say) is an answer.
+        An SSLRequest would not do: it is answered too early. Another error ("no encryption", say)
+        is an answer.
         """
         text = f"user\0{ROLE}\0database\0{self.database}\0\0".encode()
         try:
@@ -159,7 +174,8 @@ class Server(ABC):
 
 
 def free_ports(count: int) -> list[int]:
-    """Below 32768, where outgoing connections get theirs: one of these could take the port of a stopped server."""
+    """Below 32768, where outgoing connections get theirs: one of these could take the port of a
+    stopped server."""
     with contextlib.ExitStack() as held:
         ports: list[int] = []
         while len(ports) < count:

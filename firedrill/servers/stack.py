@@ -1,4 +1,5 @@
-"""`Stack`: a private PostgreSQL with a PgBouncer before it, which ends with the process that opened it, however that ends."""
+"""`Stack`: a private PostgreSQL with a PgBouncer before it, which ends with the process that opened
+it, however that ends."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from .route import Address, reroute
 from .server import Server
 from .versions import Wanted
 
-# A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill -9 too.
+# A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill
+# -9 too.
 # PR_SET_PDEATHSIG would not do: it fires when the thread that started the server ends.
 WATCHDOG = 'cat >/dev/null; . ./cleanup.sh; cd / && rm -rf "$1"'
 
@@ -64,7 +66,8 @@ class Stack(ABC):
 
     @classmethod
     def open(cls, wanted: Wanted = Wanted()) -> Self:  # noqa: B008  a tuple
-        """As the constructor; a port that another program took meanwhile is given up for another one."""
+        """As the constructor; a port that another program took meanwhile is given up for another
+        one."""
         for _ in range(4):
             with contextlib.suppress(PortTaken):
                 return cls(wanted)
@@ -84,13 +87,15 @@ class Stack(ABC):
 
     @abstractmethod
     def proxy_addresses(self) -> list[tuple[str, str]]:
-        """Where a proxy in this process may listen for PgBouncer, and how PgBouncer then calls that: the first that works."""
+        """Where a proxy in this process may listen for PgBouncer, and how PgBouncer then calls
+        that: the first that works."""
 
     def pgbouncer_reaches(self, address: Address) -> bool:
         return True
 
     def route(self, address: Address | None = None) -> None:
-        """Let PgBouncer look for PostgreSQL at `address`, or where it is. It holds over a restart of PgBouncer.
+        """Let PgBouncer look for PostgreSQL at `address`, or where it is. It holds over a restart
+        of PgBouncer.
 
         Server connections that are in use stay until they are given back. Raises `Unavailable`.
         """
@@ -113,7 +118,8 @@ class Stack(ABC):
         if not self.is_open:
             return "PostgreSQL and PgBouncer: closed"
         return (
-            f"PostgreSQL {self.postgres.version} and PgBouncer {self.pgbouncer.version}, a pair of your own: "
+            f"PostgreSQL {self.postgres.version} and PgBouncer {self.pgbouncer.version}, a pair "
+            "of your own: "
             f"{self.postgres.status}, {self.pgbouncer.status}"
         )
 
@@ -125,7 +131,10 @@ class Stack(ABC):
 
 
 def leftovers(run: Path) -> list[Path]:
-    """Folders of pairs whose owner is gone. There are none unless a watchdog died too: a power cut, say."""
+    """Folders of pairs whose owner is gone.
+
+    There are none unless a watchdog died too: a power cut, say.
+    """
     found = []
     for owner in run.glob("*/owner"):
         with contextlib.suppress(OSError), open(owner) as lock:

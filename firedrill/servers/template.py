@@ -35,7 +35,7 @@ AS_SERVER_USER: dict[str, Any] = (
 
 
 def password() -> str:
-    """One for each cache folder, made with it: other users of this machine can reach 127.0.0.1 too."""
+    """One for each cache folder: other users of this machine can reach 127.0.0.1, too."""
     path = cache.folder() / "password"
     if not path.exists():
         with cache.locked(path):
@@ -50,9 +50,11 @@ def password() -> str:
 
 
 def take(programs: Path, data: Path) -> None:
-    """Make `data` a cluster of its own, with the ticket shop, for the PostgreSQL in `programs`. Raises `Unavailable`.
+    """Make `data` a cluster of its own, with the ticket shop, for the PostgreSQL in `programs`.
+    Raises `Unavailable`.
 
-    Copying 1,300 files takes longer than all the rest of opening a pair, so the copies for the next two are made ahead.
+    Copying 1,300 files takes longer than all the rest of opening a pair, so the copies for the next
+    two are made ahead.
     """
     original = _provide(programs)
     if not any(_taken(original / spare, data) for spare in SPARES):
@@ -63,7 +65,8 @@ def take(programs: Path, data: Path) -> None:
             raise Unavailable(
                 f"The shop's data could not be copied to {data}:\n{copied.stderr[-300:]}\n{ROOM}"
             )
-    # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on by itself.
+    # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on
+    # by itself.
     if shutil.which("flock"):
         make = "; ".join(
             f"[ -d {spare} ] || {{ rm -rf fresh && nice cp -a shop fresh && mv fresh {spare}; }}"
@@ -123,7 +126,8 @@ def _provide(programs: Path) -> Path:
 
 
 def _sweep(family: str) -> None:
-    """Remove the clusters of older versions, each by a rename first: whatever has begun to go is never taken for whole."""
+    """Remove the clusters of older versions, each by a rename first: whatever has begun to go is
+    never taken for whole."""
     for outdated in cache.folder().glob(f"shop-{family}-*"):
         if time.time() - outdated.stat().st_mtime > KEPT:
             doomed = (
