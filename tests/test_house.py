@@ -17,12 +17,14 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up. A module may import from its own layer and from those below. The rest of
 # what lies directly in firedrill/ is an instrument: what a lesson may import.
 LAYERS = (
-    ("course", "progress", "notebook"),
+    ("course", "progress", "notebook", "errors"),
     ("servers",),
     ("instruments",),
     ("checking",),
     ("topics",),
-    ("drills", "overview", "errors", "lab", "authoring", "__main__"),
+    ("drills", "explain", "logs", "pytest_plugin"),
+    ("overview", "lab", "atlas", "serve", "doctor", "authoring", "__main__"),
+    ("cli",),
 )
 SLUGS = [lesson.slug for lesson in course.exercises()]
 

@@ -41,8 +41,7 @@ if [ -f data/postmaster.pid ]; then
 fi 2>/dev/null
 """
 # Writes its process number down before it becomes the server. Until then the file is there and
-# empty: at no moment does a
-# server run of which the cleanup does not know.
+# empty: no server ever runs without the cleanup knowing of it.
 NOTE_AND_RUN = 'echo $$ >"$1.new" && mv -f "$1.new" "$1.pid" && shift && exec "$@"'
 
 
