@@ -68,11 +68,13 @@ def _course(arguments: list[str]) -> int:
             command, "the course: run it in a clone of its repository; README.md tells how"
         )
     try:
-        from . import __main__ as course
-        from . import servers  # what most commands import  # noqa: F401
+        from . import (
+            commands,
+            servers,  # what most commands import  # noqa: F401
+        )
     except ModuleNotFoundError as error:
         return _needs(command, f"{error.name}: `pip install -r requirements.txt` installs it")
-    return course.main(arguments)
+    return commands.main(arguments)
 
 
 def _needs(command: str, what: str) -> int:

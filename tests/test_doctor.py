@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from firedrill import doctor, servers
-from firedrill.__main__ import main
+from firedrill.commands import main
 from firedrill.servers import Stack
 
 

@@ -23,8 +23,10 @@ LAYERS = (
     ("checking",),
     ("topics",),
     ("drills", "explain", "logs", "pytest_plugin"),
-    ("overview", "lab", "atlas", "serve", "doctor", "authoring", "__main__"),
+    ("overview", "lab", "atlas", "serve", "doctor", "authoring"),
+    ("commands",),
     ("cli",),
+    ("__main__",),
 )
 SLUGS = [lesson.slug for lesson in course.exercises()]
 

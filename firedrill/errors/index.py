@@ -7,13 +7,11 @@ import os
 from functools import cache
 
 from .entry import Entry
+from .files import PATH, sizes
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than the answer
 if TYPE_CHECKING:
     from typing import Any
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-PATH = os.path.join(_HERE, "index.json")
 
 
 class Searched:
@@ -38,15 +36,6 @@ class Searched:
             }
             self._entry = Entry(**keys)
         return self._entry
-
-
-def sizes() -> list[int]:
-    """Of the files that index.json is made from: if they differ, it is out of date."""
-    package = os.path.dirname(_HERE)
-    topics = os.path.join(package, "topics")
-    files = [os.path.join(topics, name, "errors.toml") for name in sorted(os.listdir(topics))]
-    files.append(os.path.join(package, "course.toml"))
-    return [os.path.getsize(file) for file in files if os.path.exists(file)]
 
 
 @cache

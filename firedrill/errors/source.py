@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import course
 from .entry import FLAGS, LISTS, NEEDED, TEXTS, Entry
-from .index import PATH, sizes
+from .files import PATH, sizes
 
 _parser: Any = re._parser  # type: ignore[attr-defined]
 _ANY_QUOTED = (

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from firedrill import servers
-from firedrill.__main__ import main
+from firedrill.commands import main
 from firedrill.servers import Unavailable, apt, debian, docker, prefixes, versions
 from firedrill.servers.versions import Wanted
 
