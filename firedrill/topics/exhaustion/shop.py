@@ -133,6 +133,13 @@ def refused(outcomes: Sequence[Outcome]) -> bool:
     return any(isinstance(one.error, asyncpg.TooManyConnectionsError) for one in outcomes)
 
 
+def told(one: Outcome) -> bool:
+    """An error says what is wrong: whichever class, but no time-out and no lack of slots."""
+    return isinstance(one.error, Exception) and not isinstance(
+        one.error, (OSError, asyncpg.TooManyConnectionsError)
+    )
+
+
 def timed_out(outcomes: Sequence[Outcome]) -> bool:
     return any(isinstance(one.error, TimeoutError) for one in outcomes)
 
