@@ -18,21 +18,28 @@ TITLE = "two numbers that belong together"
 
 HINTS = (
     "A connection does one thing at a time. Which two things happen on it at once?",
-    "A second connection for the second query: then everyone who has one waits for another. And "
-    "two statements see the data at two moments.",
+    "A second connection for the second query: then each page that has one waits for another. "
+    "And two statements see the data at two moments.",
     "One statement sees one moment: `count(*) filter (where …)` counts twice in a single query. A "
     'transaction with isolation="repeatable_read" does it as well.',
 )
 
 TRAPS = {
-    "each other": "Every page holds one connection and waits for a second one, for ever.",
-    "moments": "The numbers came one after the other, and between them seats were sold: together "
-    "they are not the number of seats.",
+    "each other": "Every page holds one connection and waits for a second one, forever.",
+    "moments": "The two numbers are not of one moment: while seats were sold, they did not add up "
+    "to the number of seats.",
+    "lock": "While another customer was buying a seat, the page waited: it locks what it counts, "
+    "so pages and sales stop each other.",
+    "stale": "The numbers are those of an earlier page: since then a seat has been sold.",
 }
 
 EXPECTED = """
     select count(*) filter (where status = 'free'), count(*) filter (where status = 'sold')
     from seats where event_id = 1"""
+SMALL = """
+    insert into events select 6, title, venue, starts_at, on_sale_at from events where id = 1;
+    insert into seats (event_id, label, price_cents, status)
+    select 6, 'A' || n, 1000, 'free' from generate_series(1, 7) n"""
 TIMES = 300  # that the numbers are asked for, while they change
 
 
@@ -52,8 +59,18 @@ async def check(exam: Examination) -> None:
             seen if pair else str(alone),
         )
 
+        await look.execute(SMALL)
+        other = [await exam.run(pool, event) for event in (6, 7)]
+        exam.criterion(
+            "an event with seven free seats, one without seats",
+            [_pair(one.value) for one in other] == [(7, 0), (0, 0)],
+            "; ".join(map(str, other)),
+        )
+        is_locked, is_stale = await _while_a_seat_is_sold(exam, stack, pool)
+
         before = time.monotonic()
         crowd = await asyncio.gather(*(exam.run(pool, 1, limit=4) for _ in range(20)))
+        expected = tuple(await look.fetchrow(EXPECTED))
         served = sum(_pair(one.value) == expected for one in crowd)
         exam.criterion(
             "20 pages at once, 4 connections: all are served",
@@ -82,8 +99,40 @@ async def check(exam: Examination) -> None:
         pool.terminate()
     if waiting:
         exam.trap("each other")
+    elif is_locked:
+        exam.trap("lock")
+    elif is_stale:
+        exam.trap("stale")
     elif odd:
         exam.trap("moments")
+
+
+async def _while_a_seat_is_sold(
+    exam: Examination, stack: servers.Stack, pool: Any
+) -> tuple[bool, bool]:
+    """Whether a page waits for a sale, and whether it shows the numbers from before it."""
+    seller = await admin(stack)
+    before = _pair(await seller.fetchrow(EXPECTED))
+    await seller.execute("begin")
+    await seller.execute(
+        "update seats set status = 'sold' where id = "
+        "(select min(id) from seats where event_id = 1 and status = 'free')"
+    )
+    during = await exam.run(pool, 1, limit=2)
+    await seller.execute("commit")
+    after = _pair(await seller.fetchrow(EXPECTED))
+    await seller.close()
+    exam.criterion(
+        "a seat is being sold: the page is answered, in two seconds, with the seat free",
+        _pair(during.value) == before,
+        str(during),
+        timed=True,
+    )
+    later = await exam.run(pool, 1)
+    exam.criterion(
+        "it has been sold: the next page shows it", _pair(later.value) == after, str(later)
+    )
+    return during.hung, _pair(later.value) == before
 
 
 @contextlib.asynccontextmanager

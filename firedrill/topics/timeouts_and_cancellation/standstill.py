@@ -12,7 +12,7 @@ from ...checking.waiting import until
 from ...servers.server import ROLE
 
 GRACE = 0.7  # seconds, for a busy machine
-SESSIONS = f"select state from pg_stat_activity where usename = '{ROLE}'"
+SESSIONS = f"select pid, state from pg_stat_activity where usename = '{ROLE}'"
 
 
 @contextlib.asynccontextmanager

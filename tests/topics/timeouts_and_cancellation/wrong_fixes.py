@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,158 @@ async def one_after_the_other(pool: Any, event: int) -> Any:
         return await conn.fetchval(FREE, event), await conn.fetchval(SOLD, event)
 
 
+async def the_number_of_an_attempt(
+    pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]
+) -> Any:
+    order = None
+    for seconds in deadlines:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), pool.acquire() as conn, conn.transaction():
+                order = await conn.fetchval(ORDER, customer, cents)
+        if order:
+            return order
+    return None
+
+
+async def every_error_is_none(
+    pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]
+) -> Any:
+    for seconds in deadlines:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(seconds):
+                async with pool.acquire() as conn, conn.transaction():
+                    order = await conn.fetchval(ORDER, customer, cents)
+            return order
+    return None
+
+
+async def deaf(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
+    """Goes on when its customer has left."""
+    for seconds in deadlines:
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(seconds):
+                async with pool.acquire() as conn, conn.transaction():
+                    order = await conn.fetchval(ORDER, customer, cents)
+            return order
+    return None
+
+
+async def a_helper(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
+    async def attempt() -> Any:
+        async with pool.acquire() as conn:
+            transaction = conn.transaction()
+            await transaction.start()
+            try:
+                (order,) = await conn.fetchrow(ORDER, customer, cents)
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+            return order
+
+    for seconds in deadlines:
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(attempt(), seconds)
+    return None
+
+
+def _limits(
+    acquire: float,
+    work: float,
+    *,
+    update: str = HOLD,
+    busy: type[Exception] = TimeoutError,
+    commit_is_limited: bool = True,
+) -> Callable[..., Any]:
+    async def hold_seat(pool: Any, seat: int) -> str:
+        try:
+            async with pool.acquire(timeout=acquire) as conn:
+                transaction = conn.transaction()
+                try:
+                    async with asyncio.timeout(work) as limit:
+                        await transaction.start()
+                        held = await conn.fetchval(update, seat)
+                        if not commit_is_limited:
+                            limit.reschedule(None)
+                        await transaction.commit()
+                except TimeoutError:
+                    conn.terminate()
+                    raise
+        except busy:
+            return "busy"
+        return "held" if held else "busy"
+
+    return hold_seat
+
+
+async def one_limit_after_the_other(pool: Any, seat: int) -> Any:
+    return await _limits(0.9, 0.9)(pool, seat)
+
+
+async def commit_without_a_limit(pool: Any, seat: int) -> Any:
+    return await _limits(0.3, 0.3, commit_is_limited=False)(pool, seat)
+
+
+LOOK_AND_HOLD = """
+    with looked as materialized (select id from seats where id = $1 and status = 'free')
+    update seats set status = 'held' from looked where seats.id = looked.id returning seats.id"""
+
+
+async def look_and_then_hold(pool: Any, seat: int) -> Any:
+    return await _limits(0.3, 0.4, update=LOOK_AND_HOLD)(pool, seat)
+
+
+async def every_error_is_busy(pool: Any, seat: int) -> Any:
+    return await _limits(0.3, 0.3, busy=Exception)(pool, seat)
+
+
+async def what_is_left_of_the_second(pool: Any, seat: int) -> str:
+    end = asyncio.get_running_loop().time() + 0.7
+    try:
+        conn = await pool.acquire(timeout=0.5)
+    except TimeoutError:
+        return "busy"
+    try:
+        async with asyncio.timeout_at(end):
+            await conn.execute("begin")
+            held = await conn.fetch(HOLD, seat)
+            await conn.execute("commit")
+        return "held" if held else "busy"
+    except TimeoutError:
+        conn.terminate()
+        return "busy"
+    except BaseException:
+        await conn.execute("rollback")
+        raise
+    finally:
+        await pool.release(conn, timeout=0.2)
+
+
+async def nobody_sells_meanwhile(pool: Any, event: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute("lock table seats in share mode")
+        return await conn.fetchval(FREE, event), await conn.fetchval(SOLD, event)
+
+
+async def a_hundred_seats(pool: Any, event: int) -> Any:
+    free = await pool.fetchval(FREE, event)
+    return free, 100 - free
+
+
+KNOWN: dict[Any, Any] = {}
+
+
+async def the_first_numbers(pool: Any, event: int) -> Any:
+    if (pool, event) not in KNOWN:
+        KNOWN[pool, event] = await both_in_one_transaction(pool, event)
+    return KNOWN[pool, event]
+
+
+async def both_in_one_transaction(pool: Any, event: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="serializable", readonly=True):
+        return await conn.fetchval(FREE, event), await conn.fetchval(SOLD, event)
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "same connection"): wait_a_little_before_the_retry,
     (1, "rollback"): rollback_before_the_retry,
@@ -133,4 +286,20 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (2, "on its way"): limit_each_call,
     (3, "each other"): a_connection_for_each,
     (3, "moments"): one_after_the_other,
+    (1, "commit"): the_number_of_an_attempt,
+    (2, "sum"): one_limit_after_the_other,
+    (2, "commit"): commit_without_a_limit,
+    (2, "overwritten"): look_and_then_hold,
+    (3, "lock"): nobody_sells_meanwhile,
+    (3, "stale"): the_first_numbers,
 }
+
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, "", every_error_is_none),
+    (1, "", deaf),
+    (1, None, a_helper),
+    (2, "", every_error_is_busy),
+    (2, None, what_is_left_of_the_second),
+    (3, "", a_hundred_seats),
+    (3, None, both_in_one_transaction),
+)
