@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 import asyncpg
 
 from ... import servers
@@ -23,11 +25,15 @@ HINTS = (
 TRAPS = {
     "one character": "Only the character that failed first is encoded. The password is somebody "
     "else's choice: the next one holds a # or a %.",
+    "known characters": "The characters that were thought of are encoded, and the next password "
+    "has another one.",
     "slash": "quote() leaves the slash as it is, since it was made for paths. In a password it "
     "ends the host.",
     "form": "quote_plus() writes a space as +, as HTML forms do. In a DSN a + is a plus.",
 }
 
+ODD = "sale/2026?"  # a database
+ALL = "a password of all punctuation, spaces around it"
 LOG_INS = {
     "a password of letters and digits": ("encore", "Spring2026"),
     "a password with @": ("encore", "p@ss"),
@@ -36,7 +42,11 @@ LOG_INS = {
     "a password with %": ("encore", "50%41"),
     "a password with a space": ("encore", "two words"),
     "a password with +": ("encore", "one+one"),
+    ALL: ("encore", f" {string.punctuation} "),
+    "a password with letters beyond ASCII": ("encore", "Größe€"),
     "a user with @": ("shop@encore", "Spring2026"),
+    "a user with : and %": ("shop:50%40", "Spring2026"),
+    "a database with / and ?": ("encore", "Spring2026"),
 }
 
 
@@ -44,24 +54,29 @@ async def check(exam: Examination) -> None:
     good = {}
     with servers.open() as stack:
         look = await admin(stack)
-        await look.execute('create role "shop@encore" login')
+        for role in ("shop@encore", "shop:50%40"):
+            await look.execute(f'create role "{role}" login')
+        await look.execute(f'create database "{ODD}"')
         for what, (user, password) in LOG_INS.items():
             quoted = await look.fetchval("select quote_literal($1)", password)
             await look.execute(f'alter role "{user}" password {quoted}')
+            database = ODD if what.startswith("a database") else "encore"
             outcome = await exam.run(
-                user, password, stack.postgres.host, stack.postgres.port, "encore", plain=True
+                user, password, stack.postgres.host, stack.postgres.port, database, plain=True
             )
             good[what], seen = await _works(exam, outcome)
             exam.criterion(what, good[what], seen)
             if not outcome.returned:
-                return  # seven times the same would tell no more
-    bad = [what for what, works in good.items() if not works and what != "a user with @"]
+                return  # ten times the same would tell no more
+    bad = [what for what, works in good.items() if not works and "password" in what]
     if good["a password with @"] and not good["a password with #"]:
         exam.trap("one character")
-    elif bad == ["a password with / and :"]:
+    elif bad == ["a password with / and :", ALL]:
         exam.trap("slash")
-    elif bad == ["a password with a space"]:
+    elif bad == ["a password with a space", ALL]:
         exam.trap("form")
+    elif bad and bad[0] == ALL:
+        exam.trap("known characters")
 
 
 async def _works(exam: Examination, outcome: Outcome) -> tuple[bool, str]:

@@ -23,7 +23,7 @@ HINTS = (
     "asyncpg takes an ssl.SSLContext. A context decides three things: which authorities it "
     "trusts, whether it checks the certificate, whether it checks the name.",
     "ssl.create_default_context() checks both, and has a parameter for a file with the "
-    "authorities to trust in place of the machine's.",
+    "authorities to trust instead of the machine's.",
 )
 
 TRAPS = {

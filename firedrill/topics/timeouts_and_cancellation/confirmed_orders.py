@@ -176,9 +176,9 @@ async def _slow_commit(
 ) -> bool:
     """Whether a number came back whose COMMIT was given up."""
     await look.execute(SLOW_COMMIT)
-    alone = await exam.run(pool, 7, SLOW, (0.4,), limit=4)
+    alone = await exam.run(pool, 7, SLOW, (0.7, 0.7), limit=4)
     exam.criterion(
-        "COMMIT takes a second, the deadline 0.4 s: None",
+        "COMMIT takes a second, and there are two deadlines of 0.7 s: None",
         alone.returned and alone.value is None,
         _told(alone),
         timed=True,

@@ -158,6 +158,17 @@ async def deaf(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...
     return None
 
 
+async def the_sum_of_the_deadlines(
+    pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]
+) -> Any:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(sum(deadlines)):
+            async with pool.acquire() as conn, conn.transaction():
+                order = await conn.fetchval(ORDER, customer, cents)
+        return order
+    return None
+
+
 async def a_helper(pool: Any, customer: int, cents: int, deadlines: tuple[float, ...]) -> Any:
     async def attempt() -> Any:
         async with pool.acquire() as conn:
@@ -297,6 +308,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "", every_error_is_none),
     (1, "", deaf),
+    (1, "", the_sum_of_the_deadlines),
     (1, None, a_helper),
     (2, "", every_error_is_busy),
     (2, None, what_is_left_of_the_second),
