@@ -124,7 +124,7 @@ def latin_letters(user: str, password: str, host: str, port: int, database: str)
 
 def in_the_query(user: str, password: str, host: str, port: int, database: str) -> str:
     parts = {"host": host, "port": port, "user": user, "password": password, "dbname": database}
-    return f"postgresql:///?{urlencode(parts)}"
+    return f"postgresql://?{urlencode(parts)}"
 
 
 def _stays(error: Exception) -> bool:
@@ -239,6 +239,6 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (2, "", few_kinds),
     (2, "", deaf),
     (2, None, a_class),
-    (3, "encrypted only", for_servers),
+    (3, "", for_servers),
     (3, None, a_context_by_hand),
 )
