@@ -420,6 +420,22 @@ async def goes_on_alone(dsn: str) -> Any:
     return quote
 
 
+async def hangs_up(dsn: str) -> Any:
+    """Drops the connection of a customer who leaves; the query waits on in PostgreSQL."""
+    pool = await asyncpg.create_pool(dsn, min_size=4, max_size=4)
+
+    async def quote(event_id: int, labels: list[str]) -> Any:
+        async with pool.acquire() as conn:
+            try:
+                prices = [row["price_cents"] for row in await conn.fetch(PRICES, event_id, labels)]
+            except asyncio.CancelledError:
+                conn.terminate()
+                raise
+        return sum(prices) if len(prices) == len(labels) else None
+
+    return quote
+
+
 async def one_event(dsn: str) -> Any:
     pool = await asyncpg.create_pool(dsn, min_size=4, max_size=4)
 
@@ -586,6 +602,7 @@ TRAPS = {
 OTHER_ANSWERS = (
     (1, "closes", a_connection_for_each),
     (1, "cancelled", goes_on_alone),
+    (1, "closes", hangs_up),
     (1, "", one_event),
     (1, None, another_error),
     (2, "one by one", one_order_at_a_time),
