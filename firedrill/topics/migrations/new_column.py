@@ -14,22 +14,21 @@ from .under_load import migrate
 TITLE = "a column, beside a report"
 
 HINTS = (
-    "Run the check as it is, with a print of `await views.locks(...)` in mind: who waits for whom?",
-    "An ALTER TABLE that waits for its lock makes everybody wait who comes after it. It must not "
-    "wait for long, and may come again.",
+    "Which lock does ALTER TABLE need, and which one has the report? Who waits for whom then?",
+    "An ALTER TABLE that waits for its lock makes each later request wait behind it. It must not "
+    "wait for long, and may try again.",
     "`set local lock_timeout = '50ms'` and the ALTER in one transaction; on LockNotAvailableError "
-    "a pause, then both again in a new transaction, until it succeeds or a deadline is over.",
+    "a pause, then both again in a new transaction, until it succeeds or a deadline has passed.",
 )
 
 TRAPS = {
     "queue": "The migration waited for the report, and every customer waited behind the migration.",
-    "gave up": "The first time the lock was not there, the migration gave up. The report ends by "
-    "itself; try again.",
+    "gave up": "The migration gave up before the report had ended. The report ends by itself; "
+    "try again until then.",
     "aborted": "After an error the transaction takes no statement until it is rolled back. Each "
     "try needs one of its own.",
-    "killed": "The report was ended to make room. Its work is lost, and the next one begins "
-    "tomorrow at the same time.",
-    "silent": "It said that all is well, and the column is not there.",
+    "killed": "Somebody's transaction was ended to make room, and its work is lost.",
+    "silent": "The function returned without an error, and the column is not there.",
 }
 
 REPORT = "select sum(price_cents) from seats"
@@ -42,7 +41,7 @@ async def check(exam: Examination) -> None:
     with servers.open() as stack:
         look = await admin(stack)
         outcome, queue = await migrate(
-            exam, stack.postgres, _look_at_the_seats, REPORT, "the report"
+            exam, stack.postgres, _look_at_the_seats, REPORT, "the report", lock_timeout="8s"
         )
         column = await look.fetchrow(COLUMN)
         rows = column and await look.fetchval("select count(*) from seats where zone = 'stalls'")

@@ -17,26 +17,26 @@ TITLE = "an index, the second time"
 
 HINTS = (
     "Look at what last night left: `\\d orders` in psql, or pg_index.indisvalid.",
-    "CREATE INDEX CONCURRENTLY waits for transactions that are older, and disturbs nobody while it "
-    "waits. What does IF NOT EXISTS say to an index that is not valid? What does a lock_timeout do "
-    "to one that is being built?",
+    "CREATE INDEX CONCURRENTLY waits for older transactions, and lets reads and writes pass while "
+    "it waits. What does IF NOT EXISTS do when there is an index that is not valid? What does a "
+    "lock_timeout do to one that is being built?",
     "`drop index concurrently if exists orders_placed_at`, then `create index concurrently "
-    "orders_placed_at on orders (placed_at)`, both outside of a transaction, with no lock_timeout. "
+    "orders_placed_at on orders (placed_at)`, both outside a transaction, with no lock_timeout. "
     "Or `reindex index concurrently`.",
 )
 
 TRAPS = {
     "queue": "Customers waited behind the migration, which waited behind a transaction that writes "
     "or reads orders.",
-    "writers": "While an index is built without CONCURRENTLY, or a table is locked, nobody can "
-    "write to it. Here that was short; orders has 97 rows.",
+    "writers": "While an index is built without CONCURRENTLY, or a table is locked, no request can "
+    "write to it. Here that was short: orders has 97 rows.",
     "invalid": "There is an index of that name, and PostgreSQL does not use it: it is not valid. "
-    "IF NOT EXISTS asks for the name only.",
+    "IF NOT EXISTS only looks for the name.",
     "transaction": "CREATE and DROP INDEX CONCURRENTLY are several transactions, and cannot be "
     "part of one. Several statements in one execute() are one, too.",
     "aborted": "After an error the transaction takes no statement until it is rolled back.",
-    "gave up": "A lock_timeout also ends the waiting for older transactions, which harms nobody, "
-    "and leaves an index that is not valid.",
+    "gave up": "A lock_timeout also ends the waiting for older transactions, in which reads and "
+    "writes pass, and leaves an index that is not valid.",
     "killed": "Somebody's transaction was ended to make room, and what it had written is lost.",
 }
 

@@ -31,15 +31,16 @@ HINTS = (
 TRAPS = {
     "at once": "The old version was still running when its column was gone.",
     "too late": "The new version was started before its column was there.",
+    "outlived": "The trigger outlived the old column: it still names it, so each write failed.",
     "refused": "One version's rows were refused: a column that it does not know may not be NULL.",
-    "apart": "Both columns are there, and each version sees what it wrote itself only.",
+    "apart": "Both columns are there, and each version sees only what it wrote itself.",
     "copied": "Payments are missing in the new column: they were written between the copying and "
     "what keeps the two alike.",
     "updates": "A payment was corrected under one name and not under the other. Which of the two "
     "did an UPDATE change?",
-    "unfilled": "The payments of before have no amount in the new column: nothing has filled it.",
-    "not deployed": "All is as before: the new version was never started. The migration has to "
-    "call deploy().",
+    "unfilled": "Payments from before the migration have no amount in the new column: nothing has "
+    "filled it.",
+    "not deployed": "The new version was never started. The migration has to call deploy().",
 }
 
 THINGS = """
@@ -75,11 +76,13 @@ async def check(exam: Examination) -> None:
         wrong: Counter[str] = Counter()
         old, new = Version("amount_cents", written, wrong), Version("paid_cents", written, wrong)
         deployed: list[str] = []
+        columns: list[str] = []
 
         async def deploy() -> None:
             if deployed:
                 raise RuntimeError("deploy() was called twice")
             deployed.append("begun")
+            columns.extend(row["column_name"] for row in await look.fetch(COLUMNS))
             await new.customers.start(stack.postgres, new.request)
             await asyncio.gather(old.customers.more(40), new.customers.more(40))
             await old.customers.end()
@@ -103,7 +106,10 @@ async def check(exam: Examination) -> None:
         )
         old.customers.describe_time(exam, new.customers)
         lost = await _table(exam, look, payments, old)
-        _traps(exam, old, new, outcome, lost)
+        if deployed and "paid_cents" not in columns:
+            exam.trap("too late")
+        elif not exam.fallen:
+            _traps(exam, old, new, outcome, lost)
         if outcome.returned and not deployed and not old.customers.errors:
             exam.trap("not deployed")
 
@@ -171,7 +177,7 @@ def _traps(exam: Examination, old: Version, new: Version, outcome: Outcome, lost
     if old.customers.errors[unknown]:
         exam.trap("at once")
     elif new.customers.errors[unknown]:
-        exam.trap("too late")
+        exam.trap("outlived")
     elif old.customers.errors[refused] or new.customers.errors[refused]:
         exam.trap("refused")
     elif isinstance(outcome.error, asyncpg.NotNullViolationError | asyncpg.CheckViolationError):

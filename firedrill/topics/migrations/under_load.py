@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import asyncpg
 
@@ -17,23 +18,27 @@ LIMIT = 10.0  # seconds for a migration
 
 
 async def migrate(
-    exam: Examination, postgres: Server, request: Request, query: str, whose: str
+    exam: Examination,
+    postgres: Server,
+    request: Request,
+    query: str,
+    whose: str,
+    lock_timeout: str = "0",
 ) -> tuple[Outcome, bool]:
     """The learner's migration, with customers and `whose` transaction, which begins with `query`.
 
-    Gives what came of it, and whether customers stood in line.
+    `lock_timeout` is what its session has before. Gives what came of it, and whether customers
+    waited behind it.
     """
     customers = Customers()
     await customers.start(postgres, request)
     conn = await asyncpg.connect(postgres.dsn())
+    await conn.execute(f"set lock_timeout = '{lock_timeout}'")
+    before = await _limits(conn)
     async with _transaction(postgres, query) as ended:
         outcome = await exam.run(conn, limit=LIMIT)
         went_on = await ended()
-    left = (
-        None
-        if conn.is_closed() or conn.is_in_transaction()
-        else await conn.fetchval("show lock_timeout")
-    )
+    left = None if conn.is_closed() or conn.is_in_transaction() else await _limits(conn)
     await customers.more(20)
     await customers.end()
     exam.criterion(
@@ -48,15 +53,22 @@ async def migrate(
     )
     if outcome.returned:
         exam.criterion(
-            "the connection is as it was: no lock_timeout is left on it",
-            left in (None, "0"),
-            f"lock_timeout is {left}",
+            "the connection has the limits that it had before",
+            left in (None, before),
+            f"lock_timeout {before[0]}, statement_timeout {before[1]}"
+            if left in (None, before)
+            else f"lock_timeout was {before[0]} and is {left[0]}, "
+            f"statement_timeout was {before[1]} and is {left[1]}",
         )
     if not went_on:
         exam.trap("killed")
     if isinstance(outcome.error, asyncpg.InFailedSQLTransactionError):
         exam.trap("aborted")
     return outcome, customers.longest >= PATIENCE and went_on
+
+
+async def _limits(conn: Any) -> tuple[str, str]:
+    return await conn.fetchval("show lock_timeout"), await conn.fetchval("show statement_timeout")
 
 
 @contextlib.asynccontextmanager

@@ -267,6 +267,83 @@ async def limit_that_stays(conn: Any) -> None:
             await asyncio.sleep(0.05)
 
 
+async def reset_to_the_default(conn: Any) -> None:
+    try:
+        await limit_that_stays(conn)
+    finally:
+        await conn.execute("reset lock_timeout")
+
+
+async def set_back(conn: Any) -> None:
+    before = await conn.fetchval("show lock_timeout")
+    try:
+        await limit_that_stays(conn)
+    finally:
+        await conn.execute("select set_config('lock_timeout', $1, false)", before)
+
+
+async def lock_without_waiting(conn: Any) -> None:
+    for _ in range(200):
+        try:
+            async with conn.transaction():
+                await conn.execute("lock table seats in access exclusive mode nowait")
+                await conn.execute(ZONE)
+            return
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(0.03)
+
+
+async def nullable(conn: Any) -> None:
+    for _ in range(200):
+        try:
+            async with conn.transaction():
+                await conn.execute("set local lock_timeout = '50ms'")
+                await conn.execute("alter table seats add column zone text default 'stalls'")
+            return
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(0.03)
+
+
+async def a_limit_of_seconds(conn: Any) -> None:
+    async with conn.transaction():
+        await conn.execute("set local lock_timeout = '5s'")
+        await conn.execute(ZONE)
+
+
+async def three_attempts(conn: Any) -> None:
+    for _ in range(3):
+        try:
+            async with conn.transaction():
+                await conn.execute("set local lock_timeout = '50ms'")
+                await conn.execute(ZONE)
+            return
+        except asyncpg.LockNotAvailableError as error:
+            failed = error
+    raise failed
+
+
+async def no_limit_stays(conn: Any) -> None:
+    await conn.execute("set statement_timeout = '1min'")
+    await reindex(conn)
+
+
+async def one_more_index(conn: Any) -> None:
+    await conn.execute("create index concurrently orders_placed_at2 on orders (placed_at)")
+
+
+async def beside_and_renamed(conn: Any) -> None:
+    await conn.execute("create index concurrently orders_placed_at2 on orders (placed_at)")
+    await conn.execute("drop index concurrently orders_placed_at")
+    await conn.execute("alter index orders_placed_at2 rename to orders_placed_at")
+
+
+async def the_trigger_stays(conn: Any, deploy: Deploy) -> None:
+    await conn.execute(f"{COLUMN}; {BOTH}")
+    await conn.execute(f"update payments set paid_cents = amount_cents; {NOT_NULL}")
+    await deploy()
+    await conn.execute("alter table payments drop column amount_cents")
+
+
 async def fill_and_forbid_without_a_trigger(conn: Any, deploy: Deploy) -> None:
     await conn.execute(f"{COLUMN}; update payments set paid_cents = amount_cents")
     written = await conn.fetchval("select count(*) from payments")
@@ -307,6 +384,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (2, "killed"): end_the_writer,
     (3, "at once"): rename_first,
     (3, "too late"): rename_afterwards,
+    (3, "outlived"): the_trigger_stays,
     (3, "refused"): copy_and_forbid_null,
     (3, "apart"): two_columns,
     (3, "copied"): copy_then_add_the_trigger,
@@ -325,6 +403,15 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "at once", drop_before_the_deployment),
     (3, "apart", a_default_of_nothing),
     (1, "", limit_that_stays),
+    (1, "", reset_to_the_default),
+    (1, "", nullable),
+    (1, "queue", a_limit_of_seconds),
+    (1, "gave up", three_attempts),
+    (1, None, set_back),
+    (1, None, lock_without_waiting),
+    (2, "", no_limit_stays),
+    (2, "", one_more_index),
+    (2, None, beside_and_renamed),
     (3, "", without_its_check),
     (3, "", the_function_stays),
     (3, "copied", fill_and_forbid_without_a_trigger),
