@@ -410,7 +410,7 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, set_back),
     (1, None, lock_without_waiting),
     (2, "", no_limit_stays),
-    (2, "", one_more_index),
+    (2, "invalid", one_more_index),
     (2, None, beside_and_renamed),
     (3, "", without_its_check),
     (3, "", the_function_stays),
