@@ -26,12 +26,13 @@ TRAPS = {
     "one kind": "Some kinds of poison were found, and others were not. A backend keeps more than "
     "that.",
     "stays": "The poison stays when the next service runs, and that one was blamed for it.",
-    "elsewhere": "Nobody was ever found. Was it looked at the backend that the services had used?",
-    "own client": "A service that sets its time zone was blamed. PgBouncer gives each client its "
-    "own time zone back, and nobody else's. Look with another client than the service's.",
-    "prepared by asyncpg": "A service was blamed that leaves no more than what asyncpg and "
-    "PgBouncer prepare for queries. Those come and go, and harm nobody: pg_prepared_statements "
-    "tells them by `from_sql`.",
+    "elsewhere": "No service was ever found. Did the query reach the backend that the services had "
+    "used?",
+    "own client": "A service that sets its time zone was blamed. PgBouncer sets each client's time "
+    "zone again, so no other client gets it. Look with another client than the service's.",
+    "prepared by asyncpg": "A service was blamed that leaves nothing behind. What asyncpg and "
+    "PgBouncer prepare for queries comes and goes, and harms no other client: in "
+    "pg_prepared_statements `from_sql` is false for it.",
 }
 
 
@@ -76,7 +77,7 @@ def _said(outcome: Outcome, names: list[str]) -> str:
     if not outcome.returned:
         return str(outcome)
     if outcome.value is None:
-        return "nobody was named"
+        return "no service was named"
     if outcome.value in names:
-        return "an innocent one was named"
+        return "another service was named"
     return f"{type(outcome.value).__name__} came back, and no name of a service"

@@ -19,7 +19,7 @@ TITLE = "orders of one promoter"
 
 HINTS = (
     "Print `select pg_backend_pid()` before and after, while other clients are at work.",
-    "The setting has to be on the same backend as the query, and to be gone before anybody else "
+    "The setting has to be on the same backend as the query, and has to end before another client "
     "gets that backend.",
     "SET has a form that ends with the transaction, and set_config() has a third argument for it. "
     "Both need a transaction that holds the query, too.",
@@ -30,11 +30,12 @@ TRAPS = {
     "up to a third. The first is still set.",
     "kept": "The counts are right, and the backend keeps the setting after COMMIT. The shop gets "
     "it next.",
-    "nowhere": "The setting ended before the query began: a statement outside of a transaction is "
-    "a transaction of its own.",
+    "nowhere": "The shop's orders were counted, and no backend kept a setting: it ended before the "
+    "query began. A statement outside a transaction is a whole transaction.",
 }
 
-PROMOTERS = {"arena": 3, "cellar": 5}
+PROMOTERS = {"arena": 3, "cellar": 5, "loft": 0}
+OF_THE_SHOP = "select count(*) from public.orders"
 MOVES = 8
 
 
@@ -49,20 +50,22 @@ async def check(exam: Examination) -> None:
             conn = await asyncpg.connect(dsn)
             outcome = await exam.run(conn, promoter, limit=4)
             exam.criterion(
-                f"{promoter}, nobody else there",
+                f"{promoter}, without other clients",
                 outcome.value == expected,
                 _said(outcome, expected),
             )
             if not outcome.returned:
                 return
             await console.execute("reconnect")
-        counts = []
+        of_the_shop = await others[0].fetchval(OF_THE_SHOP)
+        counts, values = [], []
         for promoter, expected in PROMOTERS.items():
             conn = await asyncpg.connect(dsn, connection_class=Moved)
             conn.others, conn.taken = [*others], []
             outcome = await exam.run(conn, promoter, limit=4)
             conn.others = []
             counts.append(outcome.value == expected)
+            values.append(outcome.value)
             exam.criterion(
                 f"{promoter}, other clients come in between", counts[-1], _said(outcome, expected)
             )
@@ -78,8 +81,10 @@ async def check(exam: Examination) -> None:
         )
         if all(counts) and dirty:
             exam.trap("kept")
-        elif not all(counts):
-            exam.trap("afterwards" if dirty else "nowhere")
+        elif not all(counts) and dirty:
+            exam.trap("afterwards")
+        elif of_the_shop in values:
+            exam.trap("nowhere")
 
 
 async def _open_for_promoters(stack: servers.Stack) -> None:

@@ -24,13 +24,16 @@ HINTS = (
 )
 
 TRAPS = {
-    "session": "Both paid. The lock still belongs to the backend, and both were given the same "
-    "one. It does not matter how often one asks, or how the lock is let go.",
-    "gone": "The lock was gone before the work began: it lasted as long as the statement that "
-    "asked for it.",
-    "waits": "The second worker waited for the first. It has to be told at once; a lock that waits "
-    "lets it pay everything once more afterwards.",
-    "process": "Only this process knows of it. The workers run on different machines.",
+    "session": "Both paid, although an advisory lock was held. It belongs to the backend, and both "
+    "were given the same one. It does not matter how often one asks, or how it is unlocked.",
+    "gone": "Both paid, and no advisory lock was held meanwhile. One that is asked for outside a "
+    "transaction, as a lock of the transaction, lasts as long as its statement.",
+    "waits": "The second worker waited for the first. It has to be told at once; after waiting it "
+    "pays everything once more.",
+    "process": "The worker in this process was told so, and the one in another process paid: only "
+    "this process knows of it. The workers run on different machines.",
+    "stops the shop": "A customer's payment had to wait until the promoters were paid: the lock is "
+    "on a table or on rows that others write.",
     "aborted": "PostgreSQL takes no statement after an error until the transaction is rolled back: "
     "the unlock failed, its error hides the one that mattered, and the lock of the session is "
     "still there.",
@@ -39,6 +42,7 @@ TRAPS = {
 PAYMENT = "insert into payments (order_id, amount_cents, method) values (1, 1700, 'transfer')"
 REFUSED = "insert into payments (order_id, amount_cents, method) values (999999, 1700, 'transfer')"
 PAID = "select count(*) from payments where amount_cents = 1700"
+CUSTOMERS = "insert into payments (order_id, amount_cents, method) values (2, 99, 'card')"
 ADVISORY = "select count(*) from pg_locks where locktype = 'advisory'"
 WORKER_THERE = f"""
 _conn = await asyncpg.connect(_dsn)
@@ -64,6 +68,10 @@ async def check(exam: Examination) -> None:
             await there.do(WORKER_THERE, _dsn=dsn)
             first, second, third, holder = [await asyncpg.connect(dsn) for _ in range(4)]
             if await _two_workers(exam, there, look, first, second, holder):
+                paid = await look.fetchval(PAID)
+                exam.criterion(
+                    "afterwards its payments are there", paid > 0, "there" if paid else "none is"
+                )
                 await _nights(exam, look, third, holder)
 
 
@@ -77,12 +85,15 @@ async def _two_workers(
     """Is there a point in going on? Afterwards `holder` has a backend."""
     meanwhile: list[Outcome] = []  # of a worker there, and of one here
     paid: list[int] = []
-    known = False
+    known = served = False
 
     async def slowly(conn: Any) -> None:
-        nonlocal known
+        nonlocal known, served
         known = bool(await look.fetchval(ADVISORY))
         await _pay(conn)
+        with contextlib.suppress(TimeoutError):  # a customer, who needs no settlement
+            await look.execute(CUSTOMERS, timeout=1.5)
+            served = True
         paid.append(await look.fetchval(PAID))
         meanwhile.append(await there.run("_conn, _pay", limit=1.5))
         paid.append(await look.fetchval(PAID))
@@ -95,6 +106,14 @@ async def _two_workers(
     if len(meanwhile) < 2:
         exam.criterion("and pays", False, "pay() was not called, or not to its end")
         return False
+    exam.criterion(
+        "meanwhile a customer's payment is taken, too",
+        served,
+        "taken" if served else "not within 1.5 s",
+        timed=True,
+    )
+    if not served:
+        exam.trap("stops the shop")
     twice = [paid[1] > paid[0], paid[2] > paid[1]]
     for where, other, also in zip(("another", "this"), meanwhile, twice, strict=True):
         exam.criterion(
@@ -103,6 +122,8 @@ async def _two_workers(
             "it paid as well" if also else str(other),
             timed=other.hung,
         )
+    if not served:
+        return True
     if any(other.hung for other in meanwhile):
         exam.trap("waits")
     elif all(twice):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -119,6 +120,110 @@ async def xact_lock_of_its_own(conn: Any, pay: Callable[..., Any]) -> bool:
         raise
     await transaction.commit()
     return locked
+
+
+async def lock_the_table(conn: Any, pay: Callable[..., Any]) -> bool:
+    try:
+        async with conn.transaction():
+            await conn.execute("lock table payments in exclusive mode nowait")
+            await pay(conn)
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True
+
+
+async def undo_it_all(conn: Any, pay: Callable[..., Any]) -> bool:
+    transaction = conn.transaction()
+    await transaction.start()
+    try:
+        if not await conn.fetchval("select pg_try_advisory_xact_lock(11)"):
+            return False
+        await pay(conn)
+        return True
+    finally:
+        await transaction.rollback()
+
+
+async def every_error_is_another_worker(conn: Any, pay: Callable[..., Any]) -> bool:
+    try:
+        async with conn.transaction():
+            if not await conn.fetchval("select pg_try_advisory_xact_lock(11)"):
+                return False
+            await pay(conn)
+            return True
+    except Exception:
+        return False
+
+
+async def errors_of_postgres_are_swallowed(conn: Any, pay: Callable[..., Any]) -> bool:
+    locked = False
+    with contextlib.suppress(asyncpg.PostgresError):
+        async with conn.transaction():
+            locked = await conn.fetchval("select pg_try_advisory_xact_lock(11)")
+            if locked:
+                await pay(conn)
+    return locked
+
+
+async def a_name_of_the_worker(conn: Any, pay: Callable[..., Any]) -> bool:
+    await conn.execute("set application_name = 'settlement'")
+    others = await conn.fetchval(
+        "select count(*) from pg_stat_activity "
+        "where application_name = 'settlement' and pid <> pg_backend_pid()"
+    )
+    if others:
+        return False
+    await pay(conn)
+    return True
+
+
+async def a_row_that_is_locked(conn: Any, pay: Callable[..., Any]) -> bool:
+    """Right: the row is there for this, and nobody else writes it."""
+    await conn.execute("create table if not exists jobs (name text primary key)")
+    await conn.execute("insert into jobs values ('settlement') on conflict do nothing")
+    query = "select true from jobs where name = 'settlement' for update skip locked"
+    async with conn.transaction():
+        if not await conn.fetchval(query):
+            return False
+        await pay(conn)
+    return True
+
+
+async def nothing_is_zero(conn: Any, promoter: str) -> int | None:
+    async with conn.transaction():
+        await conn.execute("select set_config('search_path', $1, true)", promoter)
+        return await conn.fetchval("select count(*) from orders") or None
+
+
+async def set_and_set_back(conn: Any, promoter: str) -> int:
+    """Right: in one transaction, and nothing is left after it."""
+    async with conn.transaction():
+        before = await conn.fetchval("select current_setting('search_path')")
+        await conn.execute("select set_config('search_path', $1, false)", promoter)
+        count: int = await conn.fetchval("select count(*) from orders")
+        await conn.execute("select set_config('search_path', $1, false)", before)
+        return count
+
+
+class Of:
+    def __init__(self, promoter: str) -> None:
+        self.query = f'select count(*) from "{promoter}".orders'
+
+    async def count(self, conn: Any) -> int:
+        found: list[int] = [row[0] for row in await conn.fetch(self.query)]
+        return found[0]
+
+
+async def with_a_class(conn: Any, promoter: str) -> int:
+    """Right."""
+    return await Of(promoter).count(conn)
+
+
+async def all_promoters_together(conn: Any, promoter: str) -> int:
+    async with conn.transaction():
+        await conn.execute("set local search_path = arena, cellar, loft")
+        count: int = await conn.fetchval("select count(*) from orders")
+        return count
 
 
 async def reset_afterwards(conn: Any, promoter: str) -> int:
@@ -246,6 +351,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "gone"): lock_of_one_statement,
     (1, "waits"): wait_in_a_transaction,
     (1, "process"): lock_of_this_process,
+    (1, "stops the shop"): lock_the_table,
     (1, "aborted"): session_lock_in_a_transaction,
     (2, "afterwards"): reset_afterwards,
     (2, "kept"): set_in_a_transaction,
@@ -257,14 +363,23 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "prepared by asyncpg"): with_what_asyncpg_prepares,
 }
 
-# More of them: the trap into which each falls, or None where it is right.
+# A trap, "" for a failure without one, None for a right answer.
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "session", ask_again_and_again),
     (1, "process", flag_in_a_transaction),
+    (1, "", undo_it_all),
+    (1, "", every_error_is_another_worker),
+    (1, "", errors_of_postgres_are_swallowed),
+    (1, "gone", a_name_of_the_worker),
+    (1, None, a_row_that_is_locked),
     (1, None, lease),
     (1, None, xact_lock_of_its_own),
     (2, "afterwards", discard_all_before),
     (2, "afterwards", prepared_one_by_one),
     (2, "kept", prepared_first),
+    (2, "", nothing_is_zero),
+    (2, "", all_promoters_together),
+    (2, None, set_and_set_back),
+    (2, None, with_a_class),
     (2, None, schema_in_the_query),
 )
