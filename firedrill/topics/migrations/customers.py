@@ -17,13 +17,13 @@ from ...servers.server import Server
 
 OPEN = 1.5  # seconds for which the report's transaction is open once the migration has begun
 PATIENCE = OPEN / 2  # seconds that a customer's request may take
-STUCK = 10.0  # seconds after which nobody waits any longer for customers
+STUCK = 10.0  # seconds after which the check no longer waits for customers
 
 Request = Callable[[Any, int], Awaitable[object]]
 
 
 class Customers:
-    """They send requests again and again, each customer on a connection of its own."""
+    """They send requests again and again, each customer on a separate connection."""
 
     def __init__(self) -> None:
         self.answered = 0

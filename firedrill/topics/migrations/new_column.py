@@ -11,7 +11,7 @@ from ...checking.connections import admin
 from ...checking.examination import Examination
 from .under_load import migrate
 
-TITLE = "a column, beside a report"
+TITLE = "a column, while a report reads"
 
 HINTS = (
     "Which lock does ALTER TABLE need, and which one has the report? Who waits for whom then?",
@@ -26,7 +26,7 @@ TRAPS = {
     "gave up": "The migration gave up before the report had ended. The report ends by itself; "
     "try again until then.",
     "aborted": "After an error the transaction takes no statement until it is rolled back. Each "
-    "try needs one of its own.",
+    "try needs a new one.",
     "killed": "Somebody's transaction was ended to make room, and its work is lost.",
     "silent": "The function returned without an error, and the column is not there.",
 }

@@ -59,7 +59,7 @@ EMPTY = "select count(*) from payments where paid_cents is null and id <= $1"
 
 @dataclass
 class Payments:
-    """As they were when nobody had migrated anything."""
+    """As they were before the migration."""
 
     cents: int
     last: int  # the highest id

@@ -1,4 +1,4 @@
-"""A migration while customers send requests and somebody's transaction is open."""
+"""A migration while customers send requests and another transaction is open."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ async def migrate(
     async with _transaction(postgres, query) as ended:
         outcome = await exam.run(conn, limit=LIMIT)
         went_on = await ended()
-    left = None if conn.is_closed() or conn.is_in_transaction() else await _limits(conn)
+    is_usable = not conn.is_closed() and not conn.is_in_transaction()
+    left = await _limits(conn) if is_usable else before
     await customers.more(20)
     await customers.end()
     exam.criterion(
@@ -54,9 +55,9 @@ async def migrate(
     if outcome.returned:
         exam.criterion(
             "the connection has the limits that it had before",
-            left in (None, before),
+            left == before,
             f"lock_timeout {before[0]}, statement_timeout {before[1]}"
-            if left in (None, before)
+            if left == before
             else f"lock_timeout was {before[0]} and is {left[0]}, "
             f"statement_timeout was {before[1]} and is {left[1]}",
         )

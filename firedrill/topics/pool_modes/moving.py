@@ -43,7 +43,7 @@ class Moved(asyncpg.Connection):
 
 
 class _MovedStatement(PreparedStatement):
-    """Its first execution finds the backend that preparing has held, whoever takes another."""
+    """Its first execution finds the backend that preparing has held, whatever comes between."""
 
     async def move(self) -> None:
         await self._connection.move()

@@ -15,7 +15,7 @@ TITLE = "one service of four poisons the pool"
 HINTS = (
     "Lesson 11's matrix lists what can stay on a backend. PostgreSQL has a view or a function for "
     "each of them.",
-    "Look through PgBouncer, with a second client: when nobody else is there, it is given the "
+    "Look through PgBouncer, with a second client: when no other client is there, it is given the "
     "backend that the service has just used. Look before and after each service, and compare.",
     "pg_settings, pg_locks (of pg_backend_pid()), pg_class (relpersistence = 't'), pg_cursors "
     "(is_holdable), pg_prepared_statements (from_sql), pg_listening_channels(): gather them into "
@@ -38,7 +38,7 @@ TRAPS = {
 
 async def check(exam: Examination) -> None:
     right = silent = later = 0
-    innocent: set[str] = set()  # who was named too early, or where nobody is to blame
+    innocent: set[str] = set()  # named too early, or where none is to blame
     with servers.open() as stack:
         console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user=SUPERUSER))
         for number, (services, poisoner) in enumerate(ROUNDS, 1):

@@ -170,4 +170,4 @@ async def _nights(exam: Examination, look: Any, conn: Any, holder: Any) -> None:
         exam.trap("aborted")
     await settle_after_that()
     left += await look.fetchval(ADVISORY)
-    exam.criterion("nobody works: no lock is left", not left, "left" if left else "none")
+    exam.criterion("no worker is settling: no lock is left", not left, "left" if left else "none")

@@ -133,7 +133,7 @@ async def _wire(exam: Examination, stack: servers.Stack) -> None:
 
 
 async def _unusual(exam: Examination, stack: servers.Stack, look: Any) -> None:
-    """Fewer free seats than asked for, none, and what a request may hold in place of a number."""
+    """Fewer free seats than asked for, none, and what a request may hold instead of a number."""
     conn = await asyncpg.connect(stack.pgbouncer.dsn("transaction"), statement_cache_size=0)
     everything = [row["label"] for row in await look.fetch(ALL_FREE, 1)]
     outcome = await exam.run(conn, 1, 1000)
@@ -147,7 +147,7 @@ async def _unusual(exam: Examination, stack: servers.Stack, look: Any) -> None:
     found = [await exam.run(conn, *arguments) for arguments in PASTED]
     executed = [outcome for outcome in found if outcome.returned and outcome.value]
     exam.criterion(
-        "SQL in place of a number is not executed",
+        "SQL instead of a number is not executed",
         not executed,
         str(executed[0]) if executed else "refused",
     )

@@ -13,7 +13,7 @@ from ...servers.server import SUPERUSER
 
 @contextlib.asynccontextmanager
 async def pgbouncer(max_prepared_statements: int) -> AsyncIterator[servers.Stack]:
-    """Servers of its own for a task. With 0, PgBouncer passes statements on and knows none."""
+    """Separate servers for a task. With 0, PgBouncer passes statements on and knows none."""
     with servers.open() as stack:
         console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user=SUPERUSER))
         await console.execute(f"set max_prepared_statements = {max_prepared_statements}")
