@@ -7,12 +7,12 @@ from typing import Any
 
 
 class SeatStatus(enum.Enum):
-    FREE = "free"
-    HELD = "held"
+    OPEN = "free"
+    RESERVED = "held"
     SOLD = "sold"
 
 
-STATUSES = (SeatStatus.HELD, SeatStatus.FREE, SeatStatus.SOLD)
+STATUSES = (SeatStatus.RESERVED, SeatStatus.OPEN, SeatStatus.SOLD)
 
 OPTIONS: tuple[Any, ...] = (
     {"aisle": True},

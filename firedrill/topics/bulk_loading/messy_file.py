@@ -11,6 +11,7 @@ from ...checking.connections import usable
 from ...checking.examination import Examination
 from ...checking.outcome import Outcome
 from .arena import PATIENCE, TABLE, settled, stored
+from .other_workers import SHOP_SETTING, beside_them, settings, settings_are_kept
 from .partner_file import BEHIND, Rows, differing, large, ordinary, some, subtle
 
 TITLE = "a file with every fault"
@@ -39,10 +40,12 @@ TRAPS = {
     "bent until it fitted.",
     "swallowed": "A quotation mark that is never closed has taken all that follows it into one "
     "field.",
-    "lines": "The right rows, and the wrong numbers: whoever looks at these lines of the file "
-    "finds good rows.",
-    "Python": "Python took a value for good that PostgreSQL refuses, and all others were lost "
-    "with it.",
+    "lines": "The right rows, and the wrong numbers: these lines of the file hold other rows.",
+    "Python": "A value passed the checks in Python, PostgreSQL refused it, and all the good rows "
+    "were lost with it.",
+    "locked": "The table is locked for as long as the import runs: the shop sells nothing.",
+    "race": "The label was free when the import looked, and taken when it inserted: another worker "
+    "was quicker, and every good row was lost.",
     "row by row": "All is right, and the server was asked about each row. With 20,000 of them "
     "that is minutes.",
 }
@@ -57,10 +60,10 @@ async def check(exam: Examination) -> None:
         conn = await asyncpg.connect(tap.dsn(), server_settings={"application_name": "import"})
 
         async def run(
-            rows: Rows, what: str
+            rows: Rows, what: str, **form: str
         ) -> tuple[Outcome, list[int] | None, dict[str, tuple[int, str, Any]]]:
             await look.execute(TABLE)
-            outcome = await exam.run(conn, rows.file(), limit=15)
+            outcome = await exam.run(conn, rows.file(**form), limit=15)
             await settled(exam, conn)
             found, reported = await stored(look), _lines_of(outcome) if outcome.returned else None
             right = [label for label, seat in rows.good.items() if found.get(label) == seat]
@@ -94,6 +97,8 @@ async def check(exam: Examination) -> None:
             )
             return outcome, reported, found
 
+        await conn.execute(SHOP_SETTING)
+        before = await settings(exam, conn)
         rows = ordinary()
         outcome, reported, found = await run(rows, "a messy file")
         if outcome.hung or conn.is_closed():
@@ -120,24 +125,29 @@ async def check(exam: Examination) -> None:
         elif right and reported is not None and set(rows.bad) - set(reported) == {7}:
             exam.trap("hidden")
         if right and reported == rows.bad:
+            await look.execute("update arena_seats set price_cents = price_cents + 1")
+            found = await stored(look)
             again = await exam.run(conn, rows.file(), limit=15)
             told = _lines_of(again) if again.returned else None
             every = [number for number, line in enumerate(rows.lines, 1) if line and number > 1]
             exam.criterion(
-                "the same file again: each row is one that is there",
+                "the same file after a rise in prices: each row is bad, and no seat is changed",
                 told == every and await stored(look) == found,
                 f"{len(told or [])} of {len(every)} rows came back"
+                + ("" if await stored(look) == found else "; seats were changed")
                 if again.returned
                 else str(again),
             )
         rows = subtle()
-        outcome, reported, found = await run(rows, "values that only PostgreSQL refuses")
+        outcome, reported, found = await run(rows, "values that Python and PostgreSQL read apart")
         if right and not exam.fallen and not outcome.returned and not outcome.hung:
             exam.trap("Python")
         is_usable, said = await usable(conn)
         if is_usable and right:
             tap.clear()
-            await run(large(), "600 rows")
+            await run(
+                large(), "600 rows, without \\r and byte order mark", first="", end="\n", last=""
+            )
             trips = tap.round_trips("import")
             exam.criterion(
                 f"at most {TRIPS} round trips for them",
@@ -153,7 +163,33 @@ async def check(exam: Examination) -> None:
             )
         exam.criterion("the connection can be used afterwards", is_usable, said)
         if is_usable and right:
+            await settings_are_kept(exam, conn, before)
             await _in_a_transaction(exam, conn, look)
+        if right and not conn.is_closed():
+            await _beside_a_worker(exam, stack, conn, look)
+
+
+async def _beside_a_worker(exam: Examination, stack: Any, conn: Any, look: Any) -> None:
+    """Another worker has inserted A2, with another price, and commits while the import runs."""
+    await look.execute(TABLE)
+    seat = "insert into arena_seats values ('{}', 1, 'free', '{{}}')"
+    await look.execute(seat.format("Z1"))
+    outcome = await beside_them(
+        exam,
+        stack,
+        conn,
+        ordinary().file(),
+        seat.format("A2"),
+        "update arena_seats set status = 'sold' where label = 'Z1'",
+    )
+    await settled(exam, conn)
+    found, lines = await stored(look), _lines_of(outcome) if outcome.returned else None
+    met = lines == sorted([*ordinary().bad, 3]) and len(found) == len(ordinary().good) + 1
+    exam.criterion(
+        "another worker inserts A2 at the same time: only that row is bad",
+        met and found["A2"][0] == 1,
+        "it is" if met else f"{len(found) - 2} other rows are stored; {outcome}",
+    )
 
 
 async def _in_a_transaction(exam: Examination, conn: Any, look: Any) -> None:

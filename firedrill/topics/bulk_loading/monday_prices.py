@@ -19,6 +19,8 @@ def monday_prices(
     for number in range(1, 22):
         prices.append((5, f"balcony {number}", 3000))
         wanted[5, f"balcony {number}"] = 3000
+    prices.append((5, "the 'Royal' box", 9000))
+    wanted[5, "the 'Royal' box"] = 9000
     [changed, *_] = wanted
     # Again, further down: another price; a new one and then the old one; a new seat with its last
     # price.

@@ -38,8 +38,9 @@ class Rows:
         else:
             self.good[label] = (price, status, AISLE if options is None else options)
 
-    def file(self) -> bytes:
-        return ("\ufeff" + "\r\n".join(self.lines) + "\r\n").encode()
+    def file(self, first: str = "\ufeff", end: str = "\r\n", last: str = "\r\n") -> bytes:
+        """With a byte order mark and Windows' line ends, if not said otherwise."""
+        return (first + end.join(self.lines) + last).encode()
 
 
 def ordinary() -> Rows:
@@ -69,18 +70,26 @@ def ordinary() -> Rows:
     )
     rows.add(f"A4;70,00;free;{aisle}", "A4", 7000)
     rows.add('A14;45,00;free;"[1, 2]"')
+    rows.add(f"  ;45,00;free;{aisle}")
+    rows.add(f"A17;45.00;free;{aisle}")
+    rows.add(f"A18;45,;free;{aisle}")
+    rows.add(f"A19;+45,00;free;{aisle}")
+    rows.add(f"A20;45,00;FREE;{aisle}")
     rows.add(UNCLOSED)
     rows.add("A15;0,29;free;{}", BEHIND, 29, options={})
     return rows
 
 
 def subtle() -> Rows:
-    """What Python takes for good, and PostgreSQL does not."""
+    """What Python or PostgreSQL takes for good, and the other does not; and what ends no line."""
     rows = Rows()
     rows.add("B1;45,00;free;{}", "B1", options={})
     rows.add('B2;45,00;free;"{""depth"": NaN}"')
     rows.add('B3;45,00;free;"{""note"": ""\\u0000""}"')
     rows.add("B4;30000000,00;free;{}")
+    rows.add("B\0006;45,00;free;{}")
+    rows.add("B7;\uff14\uff15;free;{}")  # digits to Python's `int` and `\\d`
+    rows.add("Balcony\u2028B8;45,00;free;{}", "Balcony\u2028B8", options={})
     rows.add("B5;45,00;free;{}", "B5", options={})
     return rows
 

@@ -13,6 +13,7 @@ from ...checking.examination import Examination
 from .arena import settled
 from .comparing import equal
 from .monday_prices import monday_prices
+from .other_workers import SHOP_SETTING, beside_them, settings, settings_are_kept
 
 TITLE = "the price list, each Monday"
 
@@ -38,6 +39,9 @@ TRAPS = {
     "row by row": "All is right, and the server was asked about each row.",
     "left behind": "The second call found what the first had left behind: a temporary table lives "
     "as long as its connection.",
+    "locked": "Seats are locked that the list does not name: the shop cannot sell them meanwhile.",
+    "race": "A seat was not there when the code looked, and was there when it inserted: another "
+    "worker was quicker, and the whole list was lost.",
     "half": "One price was refused, and a part of the others is stored.",
 }
 
@@ -51,6 +55,8 @@ async def check(exam: Examination) -> None:
         look = await admin(stack)
         await look.execute("set lock_timeout = '10s'")  # code that still runs may hold a lock
         conn = await asyncpg.connect(tap.dsn(), server_settings={"application_name": "shop"})
+        await conn.execute(SHOP_SETTING)
+        session = await settings(exam, conn)
         before = await _state(look)
         prices, wanted = monday_prices(before)
         tap.clear()
@@ -120,18 +126,24 @@ async def check(exam: Examination) -> None:
         )
         await look.execute("update seats set price_cents = price_cents + 1")
         exact = await _versions(look)
-        await exam.run(conn, [*prices[:250], (5, "nowhere", -1), *prices[250:]], limit=15)
-        await settled(exam, conn)
-        partly = await _versions(look) != exact
-        exam.criterion(
-            "a price below 0 in the list: nothing is written",
-            not partly,
-            "a part was" if partly else "nothing is",
-        )
+        partly = False
+        for what, bad in (("a price below 0", (5, "nowhere", -1)), ("no such event", (99, "A", 1))):
+            refused = await exam.run(conn, [*prices[:250], bad, *prices[250:]], limit=15)
+            await settled(exam, conn)
+            written_in_part = await _versions(look) != exact
+            partly |= written_in_part and not refused.returned
+            exam.criterion(
+                f"{what} in the list: an error, and nothing is written",
+                not written_in_part and not refused.returned,
+                f"{refused}; {'a part was' if written_in_part else 'nothing is'}",
+            )
         is_usable, said = await usable(conn)
         exam.criterion("the connection can be used afterwards", is_usable, said)
         if is_usable:
+            await settings_are_kept(exam, conn, session)
             await _in_a_transaction(exam, conn, look, prices)
+        if len(right) == len(wanted) and not conn.is_closed():
+            await _beside_a_worker(exam, stack, conn, look)
         conn.terminate()
     good = len(right) == len(wanted)
     if isinstance(outcome.error, asyncpg.CardinalityViolationError):
@@ -154,6 +166,26 @@ async def check(exam: Examination) -> None:
         exam.trap("last")
     elif good and partly:
         exam.trap("half")
+
+
+async def _beside_a_worker(exam: Examination, stack: Any, conn: Any, look: Any) -> None:
+    """Another worker adds one of the list's seats, and commits while the code runs."""
+    outcome = await beside_them(
+        exam,
+        stack,
+        conn,
+        [(5, "pit 1", 3000), (5, "pit 2", 3100)],
+        "insert into seats (event_id, label, price_cents) values (5, 'pit 1', 2500)",
+        "update seats set status = 'sold' where (event_id, label) = (4, 'J10')",
+    )
+    await settled(exam, conn)
+    state = await _state(look)
+    found = [state[key]["price_cents"] for key in ((5, "pit 1"), (5, "pit 2")) if key in state]
+    exam.criterion(
+        "another worker adds a seat of the list at the same time: it gets the list's price",
+        found == [3000, 3100] and equal(outcome.value, 2),
+        f"{outcome}; the prices are {found}",
+    )
 
 
 async def _in_a_transaction(

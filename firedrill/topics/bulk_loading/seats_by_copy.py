@@ -13,6 +13,7 @@ from ...checking.examination import Examination
 from .arena import PATIENCE, TABLE, settled
 from .box_office import SEATS
 from .comparing import equal
+from .other_workers import SHOP_SETTING, beside_them, settings, settings_are_kept
 
 TITLE = "seats from the box office"
 
@@ -36,6 +37,7 @@ TRAPS = {
     "codec": "The seats are right, and the connection has lost the shop's codec: whoever comes "
     "next gets text.",
     "rows": "Stored, by one INSERT for each seat or with one: not by COPY.",
+    "locked": "The table is locked for as long as the seats are copied: the shop sells nothing.",
     "half": "A seat was refused, and others of the same call are stored.",
 }
 
@@ -57,10 +59,16 @@ async def check(exam: Examination) -> None:
         await conn.set_type_codec(
             "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
         )
+        await conn.execute(SHOP_SETTING)
+        before = await settings(exam, conn)
         tap.clear()
         outcome = await exam.run(conn, list(SEATS), limit=15)
         await settled(exam, conn)
         messages = [event.message for event in tap.events if event.direction == "frontend"]
+        sizes = [
+            sum(event.size for event in tap.events if event.message == message)
+            for message in ("CopyData", "Bind")
+        ]
         trips = tap.round_trips("shop")
         found = {row["label"]: row for row in await look.fetch(FOUND)}
         # Whatever text it is: a string instead of an object is reported as that.
@@ -107,25 +115,21 @@ async def check(exam: Examination) -> None:
             len(nulls) == len(SEATS) - wanted,
             f"{len(nulls)} of {len(SEATS) - wanted}",
         )
-        by_copy = (
-            "CopyData" in messages and messages.count("Bind") < COPY_TRIPS and trips <= COPY_TRIPS
-        )
+        by_copy = sizes[0] > sizes[1] and messages.count("Bind") < COPY_TRIPS >= trips
         exam.criterion(
             f"by COPY, in at most {COPY_TRIPS} round trips",
             by_copy,
             "it is"
             if by_copy
-            else f"{trips} round trips, {'with' if 'CopyData' in messages else 'without'} COPY",
+            else f"{trips} round trips; {sizes[0]} bytes by COPY, {sizes[1]} as arguments",
         )
-        if not conn.is_closed():
-            tables = await conn.fetchval(TEMPORARY)
-            exam.criterion(
-                "no temporary table is left on the session", not tables, f"{tables} left"
-            )
-        kept = await _codec_is_kept(exam, conn)
-        atomic = (
-            await _bad_seat(exam, conn, look) if outcome.returned and not conn.is_closed() else True
-        )
+        kept = await _left_as_it_was(exam, conn, before, "")
+        atomic = True
+        if outcome.returned and not conn.is_closed():
+            atomic = await _bad_seat(exam, conn, look)
+            await _left_as_it_was(exam, conn, before, "after an error: ")
+            if not conn.is_closed():
+                await _beside_a_worker(exam, stack, conn, look)
         exam.criterion("the connection can be used afterwards", *await usable(conn))
         conn.terminate()
     strings = [label for label, row in found.items() if row["kind"] == "string"]
@@ -148,16 +152,48 @@ async def check(exam: Examination) -> None:
         exam.trap("half")
 
 
-async def _codec_is_kept(exam: Examination, conn: Any) -> bool:
+async def _left_as_it_was(exam: Examination, conn: Any, before: object, when: str) -> bool:
+    if not conn.is_closed():
+        tables = await exam.call(conn.fetchval, TEMPORARY)
+        exam.criterion(
+            f"{when}no temporary table is left on the session",
+            equal(tables.value, 0),
+            f"{tables.value} left" if tables.returned else str(tables),
+        )
+        await settings_are_kept(exam, conn, before, when)
+    return await _codec_is_kept(exam, conn, when)
+
+
+async def _beside_a_worker(exam: Examination, stack: Any, conn: Any, look: Any) -> None:
+    await look.execute("truncate arena_seats")
+    await look.execute("insert into arena_seats values ('Z1', 1, 'free', '{}')")
+    outcome = await beside_them(
+        exam,
+        stack,
+        conn,
+        list(SEATS),
+        f"insert into arena_seats values ('{SEATS[1][0]}', 1, 'free', '{{}}')",
+        "update arena_seats set status = 'sold' where label = 'Z1'",
+    )
+    await settled(exam, conn)
+    left = await look.fetchval("select count(*) from arena_seats")
+    exam.criterion(
+        "another worker inserts a label at the same time: an error, and nothing is stored",
+        not outcome.returned and left == 2,
+        f"{outcome}; {left - 2} are stored",
+    )
+
+
+async def _codec_is_kept(exam: Examination, conn: Any, when: str) -> bool:
     # The codec may be the learner's by now: it may raise, block or give anything.
     seen = await exam.call(conn.fetchval, "select '{\"aisle\": true}'::jsonb")
     taken = await exam.call(conn.fetchval, "select $1::jsonb ->> 'aisle'", {"aisle": True})
     kept = equal(seen.value, {"aisle": True}) and taken.value == "true"
     bad = seen if not seen.returned else taken
     exam.criterion(
-        "whoever comes next passes and gets dicts",
+        f"{when}the next borrower passes and gets dicts",
         kept,
-        "as before" if kept else str(bad) if not bad.returned else str(seen),
+        "they do" if kept else str(bad) if not bad.returned else str(seen),
     )
     return kept
 

@@ -18,9 +18,9 @@ Row = tuple[str, int, str, str]
 
 
 def fields_of(file: bytes) -> Iterator[tuple[int, list[str]]]:
-    for number, line in enumerate(file.decode("utf-8-sig").split("\r\n"), 1):
-        if line and number > 1:
-            yield number, next(csv.reader([line], delimiter=";"))
+    for number, line in enumerate(file.decode("utf-8-sig").split("\n"), 1):
+        if line.strip("\r") and number > 1:
+            yield number, next(csv.reader([line.rstrip("\r")], delimiter=";"))
 
 
 def fields_of_the_whole_file(file: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -47,7 +47,8 @@ def checked(fields: list[str]) -> Row:
     label, price, status, options = (field.strip() for field in fields)
     if (
         not label
-        or not re.fullmatch(r"\d+(,\d{1,2})?", price)
+        or "\0" in label
+        or not re.fullmatch(r"[0-9]+(,[0-9]{1,2})?", price)
         or status not in ("free", "held", "sold")
     ):
         raise ValueError("label, price or status")
@@ -339,6 +340,198 @@ async def the_file_as_a_whole(conn: Any, file: bytes) -> Any:
     return await checked_again_by_postgresql(conn, file, read=fields_of_the_whole_file)
 
 
+# Wrong fixes that differ from the right answer in one place.
+
+CASE = r"""
+    update lines set label = trim(fields[1]), price = trim(fields[2]), status = trim(fields[3]);
+    update lines set reason = case
+        when cardinality(fields) <> 4 then 'not four fields'
+        when label = '' then 'no label'
+        when price !~ '^[0-9]{1,8}(,[0-9]{1,2})?$' then 'no price'
+        when not pg_input_is_valid(status, 'seat_status') then 'unknown status'
+        when not pg_input_is_valid(fields[4], 'jsonb') then 'no JSON'
+        when jsonb_typeof(fields[4]::jsonb) <> 'object' then 'no JSON object'
+        when replace(price, ',', '.')::numeric * 100 not between 1 and 2147483647 then 'price'
+        end;
+    update lines set cents = replace(price, ',', '.')::numeric * 100 where reason is null"""
+TAKE = """
+    with good as (
+        select distinct on (label) * from lines where reason is null order by label, line
+    ), stored as (
+        insert into arena_seats (label, price_cents, status, options)
+        select label, cents, status::seat_status, fields[4]::jsonb from good
+        on conflict do nothing returning label
+    )
+    select line, coalesce(reason, 'label is taken') from lines
+    where line not in (select line from good join stored using (label)) order by line"""
+
+
+async def judged_by_postgresql(
+    conn: Any, file: bytes, old: str = "", new: str = "", *, first: str = "", end: str = "\n"
+) -> Any:
+    """Right, if nothing is replaced."""
+    lines = [
+        (number, [] if "\0" in line else next(csv.reader([line], delimiter=";")))
+        for number, line in enumerate(file.decode("utf-8-sig").split(end), 1)
+        if number > 1 and line.strip("\r")
+    ]
+    async with conn.transaction():
+        await conn.execute(f"""
+            {first}; drop table if exists pg_temp.lines;
+            create temporary table lines (line int, fields text[], label text, price text,
+                status text, cents int, reason text) on commit drop""")
+        await conn.copy_records_to_table("lines", records=lines, columns=["line", "fields"])
+        await conn.execute(CASE.replace(old, new))
+        return [tuple(row) for row in await conn.fetch(TAKE.replace(old, new))]
+
+
+async def a_dot_in_the_price(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, file, "(,[0-9]", "([.,][0-9]")
+
+
+async def a_sign_before_the_price(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, file, "'^[0-9]", "'^[+]?[0-9]")
+
+
+async def a_status_in_capitals(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, file, "= trim(fields[3])", "= lower(trim(fields[3]))")
+
+
+async def a_label_of_spaces(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, file, "label = ''", "fields[1] = ''")
+
+
+async def only_windows_line_ends(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, file, end="\r\n")
+
+
+async def cut_at_every_separator(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, "\n".join(file.decode().splitlines()).encode())
+
+
+async def zero_bytes_dropped(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, file.replace(b"\0", b""))
+
+
+async def reported_and_overwritten(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(
+        conn,
+        file,
+        "on conflict do nothing returning label",
+        "on conflict (label) do update set price_cents = excluded.price_cents "
+        "returning case when xmax = 0 then label end as label",
+    )
+
+
+async def labels_looked_up_before(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(
+        conn,
+        file,
+        "from good\n        on conflict do nothing",
+        "from good where label not in (select label from arena_seats)",
+    )
+
+
+async def the_table_locked(conn: Any, file: bytes) -> Any:
+    return await judged_by_postgresql(conn, file, first="lock table arena_seats")
+
+
+async def a_codec_for_the_next(conn: Any, file: bytes) -> Any:
+    await conn.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    return await judged_by_postgresql(conn, file)
+
+
+async def a_limit_that_stays(conn: Any, *given: Any) -> Any:
+    await conn.execute("set statement_timeout = '20s'")
+    return await judged_by_postgresql(conn, *given)
+
+
+async def the_name_in_small_letters(conn: Any, seats: Any) -> None:
+    await staged(
+        conn,
+        [
+            (row[0], row[1], seat[2].name.lower(), row[3])
+            for row, seat in zip(records(seats), seats, strict=True)
+        ],
+    )
+
+
+async def dropped_if_all_goes_well(conn: Any, seats: Any) -> None:
+    await a_table_left_on_the_session(conn, seats)
+    await conn.execute("drop table c")
+
+
+async def the_codec_back_if_all_goes_well(conn: Any, seats: Any) -> None:
+    await without_the_codec(conn, seats)
+    await conn.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def all_discarded(conn: Any, seats: Any) -> None:
+    await conn.execute("discard all")
+    await staged(conn, records(seats))
+
+
+async def seats_locked(conn: Any, seats: Any) -> None:
+    async with conn.transaction():
+        await conn.execute("lock table arena_seats in exclusive mode")
+        await staged(conn, records(seats))
+
+
+async def one_row_by_copy(conn: Any, seats: Any) -> None:
+    async with conn.transaction():
+        await conn.execute("create temporary table one (n int) on commit drop")
+        await conn.copy_records_to_table("one", records=[(1,)])
+        await conn.execute(
+            "insert into arena_seats select a, b, c::seat_status, d::jsonb "
+            "from unnest($1::text[], $2::int[], $3::text[], $4::text[]) as u (a, b, c, d)",
+            *zip(*records(seats), strict=True),
+        )
+
+
+async def locked_for_the_list(conn: Any, prices: Any) -> int:
+    async with conn.transaction():
+        await conn.execute("select from seats for update")
+        return await upsert(conn, prices)
+
+
+async def merged(conn: Any, prices: Any) -> int:
+    last = {(event, label): price for event, label, price in prices}
+    said = await conn.execute(
+        """merge into seats using unnest($1::int[], $2::text[], $3::int[]) as list (e, l, p)
+           on event_id = e and label = l
+           when matched and price_cents <> p then update set price_cents = p
+           when not matched then insert (event_id, label, price_cents) values (e, l, p)""",
+        [event for event, _ in last],
+        [label for _, label in last],
+        list(last.values()),
+    )
+    return int(said.split()[-1])
+
+
+async def errors_are_no_seats(conn: Any, prices: Any) -> int:
+    try:
+        return await upsert(conn, prices)
+    except asyncpg.PostgresError:
+        return 0
+
+
+async def unknown_events_left_out(conn: Any, prices: Any) -> int:
+    events = {row["id"] for row in await conn.fetch("select id from events")}
+    return await upsert(conn, [price for price in prices if price[0] in events])
+
+
+async def written_into_the_text(conn: Any, prices: Any) -> int:
+    if not prices:
+        return 0
+    last = {(event, label): price for event, label, price in prices}
+    values = ", ".join(f"({event}, '{label}', {price})" for (event, label), price in last.items())
+    said = await conn.execute(f"""
+        insert into seats (event_id, label, price_cents) values {values}
+        on conflict (event_id, label) do update set price_cents = excluded.price_cents
+        {CHANGED}""")
+    return int(said.split()[-1])
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "nothing"): all_in_one,
     (1, "half"): until_the_first_bad_one,
@@ -349,6 +542,8 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "Python"): judged_by_python,
     (1, "row by row"): each_in_a_savepoint,
     (1, "swallowed"): the_file_as_a_whole,
+    (1, "locked"): the_table_locked,
+    (1, "race"): labels_looked_up_before,
     (2, "text"): only_the_status,
     (2, "twice"): bytes_and_dumps,
     (2, "null"): every_option_dumped,
@@ -357,6 +552,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (2, "codec"): without_the_codec,
     (2, "rows"): by_executemany,
     (2, "half"): in_portions,
+    (2, "locked"): seats_locked,
     (3, "ignored"): nothing_on_conflict,
     (3, "again"): without_distinct,
     (3, "last"): the_first_price,
@@ -365,6 +561,8 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "row by row"): one_by_one,
     (3, "left behind"): a_table_that_stays,
     (3, "half"): in_two_parts,
+    (3, "locked"): locked_for_the_list,
+    (3, "race"): merged,
 }
 
 
@@ -456,11 +654,30 @@ async def a_text_for_a_number(conn: Any, prices: Any) -> Any:
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, checked_again_by_postgresql),
     (1, "", a_table_until_the_commit),
+    (1, None, judged_by_postgresql),
+    (1, "accepted", a_dot_in_the_price),
+    (1, "accepted", a_sign_before_the_price),
+    (1, "accepted", a_status_in_capitals),
+    (1, "accepted", a_label_of_spaces),
+    (1, "", only_windows_line_ends),
+    (1, "", cut_at_every_separator),
+    (1, "", zero_bytes_dropped),
+    (1, "", reported_and_overwritten),
+    (1, "", a_codec_for_the_next),
+    (1, "", a_limit_that_stays),
+    (2, "name", the_name_in_small_letters),
+    (2, "", dropped_if_all_goes_well),
+    (2, "", the_codec_back_if_all_goes_well),
+    (2, "", all_discarded),
+    (2, "", one_row_by_copy),
     (2, "", a_table_left_on_the_session),
     (2, None, a_codec_of_bytes),
     (2, None, as_csv),
     (2, "codec", a_decoder_that_raises),
     (3, None, by_unnest),
+    (3, "", errors_are_no_seats),
+    (3, "", unknown_events_left_out),
+    (3, "", written_into_the_text),
 )
 
 # Codecs and functions that raise, give the wrong type, or end the connection: a report all the
