@@ -33,6 +33,8 @@ TRAPS = {
     "had done is lost.",
     "digits": "Prices as float are refused: Decimal(amount) takes every digit of the float, and "
     "19.99 has more than two.",
+    "every error": "The amount is right, and the order does not exist: the caller hears that the "
+    "amount is wrong.",
     "class": "What is no number raises decimal's InvalidOperation, and that is no ValueError: the "
     "caller does not catch it.",
 }
@@ -51,6 +53,7 @@ EXACT: tuple[tuple[Any, int], ...] = (
     (" 5 ", 500),
     ("1_0.00", 1000),
     ("1e1", 1000),
+    (Decimal("21474836.47"), 2**31 - 1),
 )
 
 INEXACT: tuple[Any, ...] = (
@@ -60,6 +63,7 @@ INEXACT: tuple[Any, ...] = (
     Decimal("1.9") / 100,
     "17.005",
     Decimal("19.9900000000000000000000000001"),
+    "1e-400",
 )  # Decimal computes with 28 digits
 
 NO_AMOUNTS: tuple[Any, ...] = (
@@ -73,6 +77,8 @@ NO_AMOUNTS: tuple[Any, ...] = (
     -5,
     "0",
     30_000_000,
+    "21474836.48",
+    "sNaN",
     "1e400",
     True,
 )
@@ -88,7 +94,8 @@ async def check(exam: Examination) -> None:
             return [
                 row[0]
                 for row in await look.fetch(
-                    "delete from payments where order_id = 7 returning amount_cents"
+                    "delete from payments where order_id = 7 and method = 'card' "
+                    "returning amount_cents"
                 )
             ]
 
@@ -133,6 +140,9 @@ async def check(exam: Examination) -> None:
         off_floats = await right("prices as float", floats)
         kept = await refused("amounts with a part of a cent: ValueError", INEXACT)
         await refused("what is no amount to pay: ValueError", NO_AMOUNTS)
+        unknown = await exam.run(conn, 10**6, Decimal("19.99"), limit=3)
+        is_told = isinstance(unknown.error, asyncpg.ForeignKeyViolationError)
+        exam.criterion("no such order: ForeignKeyViolationError", is_told, str(unknown))
         is_usable, said = await usable(conn)
         exam.criterion("the connection can be used afterwards", is_usable, said)
         if not is_usable:
@@ -165,3 +175,5 @@ async def check(exam: Examination) -> None:
         exam.trap("class")
     if aborted and not off_floats and not kept:
         exam.trap("aborted")
+    elif not off and not exam.fallen and isinstance(unknown.error, ValueError):
+        exam.trap("every error")

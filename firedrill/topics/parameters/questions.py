@@ -81,9 +81,23 @@ HOSTILE: dict[str, tuple[Any, ...]] = {
     "direction": ("desc, (select max(email) from customers)", "up"),
 }
 
+OTHER_LETTERS = {"sort": ("TITLE", "Venue"), "direction": ("ASC", "Desc", "")}
+
 # Python reads some of these as numbers: int(float("49.99")), abs(int("-5")), int("5_000"),
 # int("٥٠").
-NO_PRICES = ("49.99", "4500.99", "-5", "1e3", "5_000", " 5000", "٥٠", "2147483648")
+NO_PRICES = (
+    "49.99",
+    "4500.99",
+    "-5",
+    "1e3",
+    "5_000",
+    " 5000",
+    "5000\n",
+    "",
+    "+5",
+    "٥٠",
+    "2147483648",
+)
 
 REFUSED: tuple[dict[str, Any], ...] = (
     {"title": "Late\0Show"},

@@ -13,7 +13,15 @@ from ...checking.examination import Examination
 from ...checking.outcome import Outcome
 from ...expect import describe
 from ...servers.stack import Stack
-from .questions import HOSTILE, NO_PRICES, NOTHING_ASKED, ODD_EVENTS, QUESTIONS, REFUSED
+from .questions import (
+    HOSTILE,
+    NO_PRICES,
+    NOTHING_ASKED,
+    ODD_EVENTS,
+    OTHER_LETTERS,
+    QUESTIONS,
+    REFUSED,
+)
 
 TITLE = "a search that no visitor can bend"
 
@@ -74,6 +82,8 @@ async def check(exam: Examination) -> None:
             await search.hostile(what, NO_PRICES, "texts that are no price")
             for what in ("lowest", "highest")
         ]
+        for what, texts in OTHER_LETTERS.items():
+            await search.hostile(what, texts, "in other letters than promised")
         aborted = await search.refused_in_a_transaction()
         unchanged = await look.fetchval("select min(price_cents) from seats") > 1
         exam.criterion(

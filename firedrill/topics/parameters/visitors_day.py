@@ -23,8 +23,9 @@ HINTS = (
     "A day is the time from one midnight of the visitor's to the next one. Both are moments, and "
     "it is not always 24 hours.",
     "datetime.combine(day, time(), ZoneInfo(zone)), and the same with the next day; or AT TIME "
-    "ZONE with the visitor's zone, in SQL. An unknown zone is a KeyError in the one, a DataError "
-    "in the other.",
+    "ZONE with the visitor's zone, in SQL. An unknown zone is a KeyError, ValueError or OSError "
+    "of ZoneInfo. PostgreSQL is no judge of names: it takes Berlin5 for a zone, and its error "
+    "aborts a transaction.",
 )
 
 TRAPS = {
@@ -34,10 +35,14 @@ TRAPS = {
     "24 hours": "Right on most days. On the two on which the clocks change, a day has 23 or 25 "
     "hours.",
     "UTC": "The same everywhere, and it is the day in UTC, not the visitor's.",
+    "upper end": "The first moment of the next day was taken for a part of this one.",
+    "posix": "PostgreSQL takes any word with a number for a POSIX zone: this one is in no list.",
+    "aborted": "Refused, but by PostgreSQL: the caller's transaction is aborted, and whatever it "
+    "had done is lost.",
     "order": "The events are right. They come in the order in which PostgreSQL happens to find "
     "them.",
-    "left": "The answers are right, and the session keeps the visitor's TimeZone. Whoever uses "
-    "the connection next has it.",
+    "left": "The answers are right, and the session keeps the visitor's TimeZone. What "
+    "follows in the caller's transaction, or the next borrower, has it.",
 }
 
 # Around the ends of a day of 25 hours and of one with 23, in Berlin. The later one of a day is
@@ -59,6 +64,11 @@ DAYS = (
 )
 
 CHANGING_DAYS = ((date(2026, 10, 25), "Europe/Berlin"), (date(2027, 3, 28), "Europe/Berlin"))
+
+NEXT_MIDNIGHT = "Next Midnight"
+# What PostgreSQL takes for a zone, and no list of zones has; and what neither takes.
+POSIX_FORMS = ("Berlin5", "Mars/Phobos7", "UTC+9")
+NO_ZONES = ("Asia/Tokio", "", "Europe", "../UTC")
 
 # POSIX forms, which need no time zone database: a slim container may come without one.
 PROCESSES = {"UTC": "UTC0", "Asia/Tokyo": "JST-9", "America/New_York": "EST5EDT,M3.2.0,M11.1.0"}
@@ -146,25 +156,73 @@ async def check(exam: Examination) -> None:
             else "another TimeZone, or an open transaction, is left behind",
         )
         conn = await asyncpg.connect(stack.postgres.dsn())
-        outcome = await exam.run(conn, date(2026, 6, 1), "Asia/Tokio", limit=3)
-        exam.criterion(
-            "a zone that does not exist: ValueError",
-            isinstance(outcome.error, ValueError),
-            str(outcome),
-        )
-        exam.criterion("the connection can be used afterwards", *await usable(conn))
+        taken = await _no_zones(exam, conn)
+        is_usable, said = await usable(conn)
+        exam.criterion("the connection can be used afterwards", is_usable, said)
+        aborted = turned_inside = False
+        if is_usable:
+            aborted, turned_inside = await _in_a_transaction(exam, conn)
     if moved:
         exam.trap("process")
     elif turned:
         exam.trap("session")
+    elif good == usual and any(
+        isinstance(one, list) and {*map(repr, one)} - {*map(repr, wanted)} == {repr(NEXT_MIDNIGHT)}
+        for one, wanted in zip(here, right, strict=True)
+    ):
+        exam.trap("upper end")
     elif good == usual and turns < changing:
         exam.trap("24 hours")
     elif here == in_utc:
         exam.trap("UTC")
-    if any(left) and good == usual:
+    if (any(left) or turned_inside) and good == usual:
         exam.trap("left")
+    if aborted and not exam.fallen:
+        exam.trap("aborted")
+    if taken and not exam.fallen:
+        exam.trap("posix")
     if mixed:
         exam.trap("order")
+
+
+async def _no_zones(exam: Examination, conn: Any) -> bool:
+    """Whether a POSIX form was taken for the name of a zone."""
+    taken, wrong = False, ""
+    for zone in (*POSIX_FORMS, *NO_ZONES):
+        outcome = await exam.run(conn, date(2026, 6, 1), zone, limit=3)
+        taken |= zone in POSIX_FORMS and outcome.returned
+        if not isinstance(outcome.error, ValueError):
+            wrong = wrong or f"{zone!r}: {outcome}"
+        if outcome.hung:
+            break
+    exam.criterion("zones that do not exist: ValueError", not wrong, wrong or "it is")
+    return taken
+
+
+async def _in_a_transaction(exam: Examination, conn: Any) -> tuple[bool, bool]:
+    """Whether the caller's transaction was aborted, and whether its TimeZone is another."""
+    aborted, zones = False, set()
+    for day, zone in ((date(2026, 6, 1), "Asia/Tokyo"), (date(2026, 6, 1), "Asia/Tokio")):
+        transaction = conn.transaction()
+        await transaction.start()
+        await conn.execute("set local timezone = 'America/New_York'")
+        await exam.run(conn, day, zone, limit=3)
+        try:
+            zones.add(await conn.fetchval("show timezone"))
+            await transaction.rollback()
+        except asyncpg.InFailedSQLTransactionError:
+            aborted = True
+            await transaction.rollback()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            zones.add(type(error).__name__)
+            break
+    turned = bool(zones - {"America/New_York"})
+    exam.criterion(
+        "the caller's transaction goes on, in its own TimeZone",
+        not aborted and not turned,
+        "it was aborted" if aborted else f"TimeZone: {', '.join(sorted(zones))}",
+    )
+    return aborted, turned
 
 
 @contextlib.contextmanager

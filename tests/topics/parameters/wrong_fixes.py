@@ -228,7 +228,7 @@ def amount_of(amount: Any) -> Decimal:
         value = Decimal(str(amount))
     except InvalidOperation as error:
         raise ValueError(f"no amount: {amount!r}") from error
-    if not value.is_finite() or not 0 < value < 20_000_000:
+    if not value.is_finite() or not 0 < value * 100 < 2**31:
         raise ValueError(f"no amount: {amount!r}")
     return value
 
@@ -275,30 +275,6 @@ async def refused_by_the_table(conn: Any, order: int, amount: Any) -> Any:
         return await conn.fetchval(query, order, str(amount))
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise ValueError(str(error)) from error
-
-
-TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
-    (1, "by hand"): quotes_doubled_by_hand,
-    (1, "names"): the_column_as_it_comes,
-    (1, "refused"): no_quotes_allowed,
-    (1, "patterns"): the_visitors_patterns,
-    (1, "empty"): nothing_ticked_is_no_condition,
-    (1, "constant"): ordered_by_a_value,
-    (1, "joined"): venues_as_one_text,
-    (1, "prices"): cents_cut_off,
-    (1, "aborted"): refused_by_the_server,
-    (2, "process"): naive_and_shifted,
-    (2, "session"): date_of_the_session,
-    (2, "24 hours"): twenty_four_hours,
-    (2, "UTC"): the_day_in_utc,
-    (2, "left"): set_for_the_session,
-    (2, "order"): in_no_order,
-    (3, "cut"): a_float_cut_off,
-    (3, "rounded"): to_the_nearest_cent,
-    (3, "aborted"): refused_by_the_table,
-    (3, "digits"): all_digits_of_the_float,
-    (3, "class"): decimals_own_error,
-}
 
 
 # Further right answers, and wrong fixes that look different.
@@ -396,6 +372,80 @@ async def nearest_float(conn: Any, order: int, amount: Any) -> Any:
     return await conn.fetchval(INSERT, order, round(float(amount_of(amount)) * 100))
 
 
+async def between_and(conn: Any, day: date, zone: str) -> list[str]:
+    here = zone_of(zone)
+    begin, end = (datetime.combine(one, time(), here) for one in (day, day + timedelta(days=1)))
+    return await titles(
+        conn,
+        "select title from events where on_sale_at between $1 and $2 order by on_sale_at, id",
+        begin,
+        end,
+    )
+
+
+async def in_the_query_with_a_savepoint(conn: Any, day: date, zone: str) -> list[str]:
+    async with conn.transaction():
+        return await in_the_query(conn, day, zone)
+
+
+async def in_the_query_after_a_look(conn: Any, day: date, zone: str) -> list[str]:
+    if not await conn.fetchval("select $1 in (select name from pg_timezone_names)", zone):
+        raise ValueError(zone)
+    return await in_the_query(conn, day, zone)
+
+
+async def set_local_and_back(conn: Any, day: date, zone: str) -> list[str]:
+    zone_of(zone)
+    return await set_local(conn, day, zone)
+
+
+async def every_error_is_the_amount(conn: Any, order: int, amount: Any) -> Any:
+    try:
+        return await the_float_s_text(conn, order, amount)
+    except Exception as error:
+        raise ValueError(f"no amount: {amount!r}") from error
+
+
+async def a_digit_and_a_line_end(conn: Any, *given: Any) -> Any:
+    for price in given[3:5]:
+        if price is not None and not re.search(r"^[0-9]+$", price):
+            raise ValueError(f"no price: {price!r}")
+    stripped = [price and price.strip() for price in given[3:5]]
+    return await in_a_savepoint(conn, *given[:3], *stripped, *given[5:])
+
+
+async def either_case(conn: Any, *given: Any) -> Any:
+    return await in_a_savepoint(conn, *given[:6], given[6].lower())
+
+
+TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (1, "by hand"): quotes_doubled_by_hand,
+    (1, "names"): the_column_as_it_comes,
+    (1, "refused"): no_quotes_allowed,
+    (1, "patterns"): the_visitors_patterns,
+    (1, "empty"): nothing_ticked_is_no_condition,
+    (1, "constant"): ordered_by_a_value,
+    (1, "joined"): venues_as_one_text,
+    (1, "prices"): cents_cut_off,
+    (1, "aborted"): refused_by_the_server,
+    (2, "process"): naive_and_shifted,
+    (2, "session"): date_of_the_session,
+    (2, "24 hours"): twenty_four_hours,
+    (2, "UTC"): the_day_in_utc,
+    (2, "left"): set_for_the_session,
+    (2, "order"): in_no_order,
+    (2, "upper end"): between_and,
+    (2, "posix"): in_the_query_with_a_savepoint,
+    (2, "aborted"): in_the_query,
+    (3, "every error"): every_error_is_the_amount,
+    (3, "cut"): a_float_cut_off,
+    (3, "rounded"): to_the_nearest_cent,
+    (3, "aborted"): refused_by_the_table,
+    (3, "digits"): all_digits_of_the_float,
+    (3, "class"): decimals_own_error,
+}
+
+
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "aborted", without_patterns),
     (1, None, in_a_savepoint),
@@ -403,8 +453,15 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "aborted", errors_as_they_come),
     (1, "prices", whatever_int_reads),
     (1, "prices", without_a_sign),
-    (2, None, in_the_query),
-    (2, None, set_local),
+    (1, "prices", a_digit_and_a_line_end),
+    (1, "", either_case),
+    (2, "aborted", in_the_query),
+    (2, "posix", in_the_query_with_a_savepoint),
+    (2, None, in_the_query_after_a_look),
+    (2, "left", set_local),
+    (2, "left", set_local_and_back),
+    (2, "upper end", between_and),
+    (3, "every error", every_error_is_the_amount),
     (2, "process", a_date_for_a_moment),
     (3, None, the_float_s_text),
     (3, "cut", cut_on_purpose),
