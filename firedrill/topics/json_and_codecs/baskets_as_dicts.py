@@ -17,7 +17,7 @@ TITLE = "a basket is a dict, everywhere"
 
 HINTS = (
     "Lesson 05 has a table of six uses. In which of its columns does everything work?",
-    "Inside of a row, of a composite and in COPY a value travels as bytes, and only a codec of "
+    "Inside a row, a composite and in COPY a value travels as bytes, and only a codec of "
     "bytes is asked for it. And json is another type than jsonb.",
     'format="binary" for both types. The encoder returns bytes; for jsonb with b"\\x01" in front, '
     "which the decoder leaves out: data[1:].",
@@ -33,8 +33,8 @@ TRAPS = {
     "twice": "There are strings in the database now: a basket was encoded twice, and SQL finds "
     "nothing in it.",
     "large": "An integer of more than 64 bits was refused. Bar codes have that many digits.",
-    "anything": "What is no JSON was stored all the same, as something else. Nobody who reads it "
-    "can tell what it was.",
+    "anything": "What is no JSON was stored all the same, as something else. A reader cannot tell "
+    "what it was.",
     "decoded": "Documents that are strings were read as what they look like. The code of that "
     "voucher is 1E5, and no number.",
     "as it is": "A str went to PostgreSQL as if it were JSON already. A voucher's code became a "
@@ -79,6 +79,14 @@ async def check(exam: Examination) -> None:
             refused.error is not None,
             f"{shown(refused.value)} was stored" if refused.returned else str(refused),
         )
+        no_number = await exam.call(
+            lambda conn: conn.fetchval("select $1::jsonb", {"depth": float("nan")}), conn
+        )
+        exam.criterion(
+            "NaN is no JSON: refused",
+            no_number.error is not None,
+            f"{shown(no_number.value)} was stored" if no_number.returned else str(no_number),
+        )
         await still_in_use(exam, conn)
         kinds = {row["kind"] for row in await look.fetch(KINDS)}
         conn.terminate()
@@ -94,7 +102,7 @@ async def check(exam: Examination) -> None:
         exam.trap("one type")
     elif "64-bit" in seen.texts():
         exam.trap("large")
-    elif refused.returned:
+    elif refused.returned or no_number.returned:
         exam.trap("anything")
     elif not seen.right('the strings "1E5" and "{…}", as SQL has stored them'):
         exam.trap("decoded")

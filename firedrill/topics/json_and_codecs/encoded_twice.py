@@ -10,6 +10,7 @@ import asyncpg
 from ... import servers
 from ...checking.connections import admin
 from ...checking.examination import Examination
+from ...checking.waiting import until
 from .uses import same
 
 TITLE = "baskets that were encoded twice"
@@ -28,11 +29,14 @@ TRAPS = {
     "it was given text.",
     "reading": "Python reads a dict now, and in the database there is still a string: SQL finds "
     "nothing in it.",
-    "stopped": "The first string that is no JSON stopped it, and nothing was mended.",
+    "stopped": "The first string that is no JSON stopped it, and nothing was repaired.",
     "strings": "Strings that hold no object were changed: a voucher code is no number, and a "
     "string in a string is none of these baskets.",
     "numbers": "The baskets went through Python's float: a number is not what was stored.",
-    "all": "Good baskets were written again, and whoever changes one at this moment waits for it.",
+    "all": "Good baskets were written again: each customer who changes one meanwhile has to wait.",
+    "overwritten": "A customer's new basket is lost: it was read before they changed it, and "
+    "written afterwards.",
+    "locked": "It waits for orders, or locks orders, that need no repair: the shop stands still.",
 }
 
 # Numbers of orders in the shop's data, and what the older version has made of them, as JSON text.
@@ -75,18 +79,62 @@ async def check(exam: Examination) -> None:
         conn = await asyncpg.connect(stack.postgres.dsn())
         try:
             await conn.set_type_codec("jsonb", **CODEC)
-            await _mend(exam, conn, look, wanted)
+            await _repair(exam, conn, look, wanted)
+            if not exam.fallen and not conn.is_closed():
+                await _beside_customers(exam, stack, conn, look)
         finally:
             conn.terminate()
 
 
-async def _mend(exam: Examination, conn: Any, look: Any, wanted: dict[int, str]) -> None:
+async def _beside_customers(exam: Examination, stack: Any, conn: Any, look: Any) -> None:
+    """One customer changes a broken basket at this moment, another one a good order."""
+    for number, stored in OBJECTS.items():
+        await look.execute(
+            "update orders set basket = to_jsonb($2::text) where id = $1", number, stored
+        )
+    one, other = await admin(stack), await admin(stack)
+    await other.execute("begin; update orders set total_cents = 1 where id = 1")
+    await one.execute("begin; update orders set basket = '{\"event\": 4}' where id = 3")
+    running = exam.start(conn, limit=12)
+    pid = conn.get_server_pid()
+
+    async def waiting() -> bool:
+        return running.done() or await look.fetchval("select $1 = any(pg_blocking_pids($2))", *pids)
+
+    pids = one.get_server_pid(), pid
+    await until(waiting, "the repair waits for the customer's order", 5)
+    await one.execute("commit")
+    await running.wait(6)
+    held_up = not running.done()
+    await other.execute("rollback")
+    outcome = await running
+    baskets = dict(
+        await look.fetch("select id, basket->>'event' from orders where id in (3, 9, 12)")
+    )
+    kept = baskets[3] == "4"
+    exam.criterion(
+        "a customer changes a broken basket meanwhile: theirs stays, the others are repaired",
+        kept and outcome.returned and baskets[9] == baskets[12] == "2" and same(outcome.value, 2),
+        f"{outcome}; the customer's basket {'is there' if kept else 'is lost'}",
+    )
+    exam.criterion(
+        "an order that is right, and being changed, holds nothing up",
+        not held_up,
+        "it does not" if not held_up else "it was waited for",
+    )
+    if held_up:
+        exam.trap("locked")
+    elif not kept:
+        exam.trap("overwritten")
+
+
+async def _repair(exam: Examination, conn: Any, look: Any, wanted: dict[int, str]) -> None:
     before = {row["id"]: row for row in await look.fetch(ALL)}
     first = await exam.run(conn, limit=8)
     after = {row["id"]: row for row in await look.fetch(ALL)}
 
     there = [number for number in OBJECTS if number in after]
-    mended = [number for number in there if after[number]["basket"] == wanted[number]]
+    repaired = [number for number in there if after[number]["basket"] == wanted[number]]
     objects = [number for number in there if after[number]["kind"] == "object"]
     kept = [
         number
@@ -109,11 +157,11 @@ async def _mend(exam: Examination, conn: Any, look: Any, wanted: dict[int, str])
     )
     exam.criterion(
         "with every digit of their numbers",
-        len(mended) == len(OBJECTS),
-        f"{len(mended)} of {len(OBJECTS)}",
+        len(repaired) == len(OBJECTS),
+        f"{len(repaired)} of {len(OBJECTS)}",
     )
     exam.criterion(
-        f"{len(STRINGS)} strings that hold no object are as they were",
+        f"{len(STRINGS)} strings that hold no object are unchanged",
         len(kept) == len(STRINGS),
         f"{len(kept)} of {len(STRINGS)}",
     )
@@ -123,7 +171,7 @@ async def _mend(exam: Examination, conn: Any, look: Any, wanted: dict[int, str])
         f"{len(rewritten)} were" if rewritten else "none was",
     )
     exam.criterion(
-        "the number of mended orders came back",
+        "the number of repaired orders came back",
         same(first.value, len(OBJECTS)),
         str(first) if first.returned else "nothing came back",
     )
@@ -149,7 +197,7 @@ async def _mend(exam: Examination, conn: Any, look: Any, wanted: dict[int, str])
         exam.trap("stopped")
     elif len(kept) < len(STRINGS):
         exam.trap("strings")
-    elif len(mended) < len(objects):
+    elif len(repaired) < len(objects):
         exam.trap("numbers")
     elif rewritten:
         exam.trap("all")

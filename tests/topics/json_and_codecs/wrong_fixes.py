@@ -172,12 +172,12 @@ def an_object(text: str) -> Any:
 
 
 async def dumps_again(conn: Any) -> int:
-    mended = 0
+    repaired = 0
     for row in await conn.fetch(STRINGS):
         if basket := an_object(row["basket"]):
             await conn.execute(UPDATE, row["id"], json.dumps(json.dumps(basket)))
-            mended += 1
-    return mended
+            repaired += 1
+    return repaired
 
 
 async def decode_when_reading(conn: Any) -> int:
@@ -209,7 +209,7 @@ async def cast_what_is_json(conn: Any) -> int:
 
 
 async def strip_in_a_loop(conn: Any) -> int:
-    mended = set()
+    repaired = set()
     while rows := await conn.fetch("""
             update orders set basket = (basket #>> '{}')::jsonb
             where jsonb_typeof(basket) = 'string'
@@ -217,17 +217,17 @@ async def strip_in_a_loop(conn: Any) -> int:
                        then (basket #>> '{}')::jsonb #>> '{}'
                        else basket #>> '{}' end is json object
             returning id"""):
-        mended |= {row["id"] for row in rows}
-    return len(mended)
+        repaired |= {row["id"] for row in rows}
+    return len(repaired)
 
 
 async def through_python(conn: Any) -> int:
-    mended = 0
+    repaired = 0
     for row in await conn.fetch(STRINGS):
         if basket := an_object(row["basket"]):
             await conn.execute(UPDATE, row["id"], basket)
-            mended += 1
-    return mended
+            repaired += 1
+    return repaired
 
 
 async def write_every_order(conn: Any) -> int:
@@ -240,14 +240,62 @@ async def write_every_order(conn: Any) -> int:
 
 
 async def the_text_itself(conn: Any) -> int:
-    mended = 0
+    repaired = 0
     for row in await conn.fetch(STRINGS):
         if an_object(row["basket"]):
             await conn.execute(
                 "update orders set basket = $2::text::jsonb where id = $1", row["id"], row["basket"]
             )
-            mended += 1
-    return mended
+            repaired += 1
+    return repaired
+
+
+async def the_text_if_still_a_string(conn: Any) -> int:
+    repaired = 0
+    for row in await conn.fetch(STRINGS):
+        if an_object(row["basket"]):
+            done = await conn.execute(
+                """update orders set basket = $2::text::jsonb
+                   where id = $1 and jsonb_typeof(basket) = 'string'""",
+                row["id"],
+                row["basket"],
+            )
+            repaired += done == "UPDATE 1"
+    return repaired
+
+
+async def in_one_statement(conn: Any, first: str = "") -> int:
+    async with conn.transaction():
+        if first:
+            await conn.execute(first)
+        done: str = await conn.execute("""
+            update orders set basket = (basket #>> '{}')::jsonb
+            where jsonb_typeof(basket) = 'string' and (basket #>> '{}') is json object""")
+    return int(done.split()[-1])
+
+
+async def the_table_locked(conn: Any) -> int:
+    return await in_one_statement(conn, "lock table orders in share row exclusive mode")
+
+
+async def every_order_locked(conn: Any) -> int:
+    return await in_one_statement(conn, "select from orders for no key update")
+
+
+async def orjson_and_json_for_the_rest(conn: Any) -> None:
+    def encode(value: Any) -> bytes:
+        try:
+            return orjson.dumps(value)
+        except TypeError:
+            return json.dumps(value).encode()
+
+    await conn.set_type_codec("json", encoder=encode, decoder=json.loads, **BINARY)
+    await conn.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + encode(value),
+        decoder=lambda data: json.loads(data[1:]),
+        **BINARY,
+    )
 
 
 # Codecs that raise, give the wrong type, or end the connection: a report all the same, without a
@@ -309,6 +357,8 @@ TRAPS = {
     (3, "strings"): cast_what_is_json,
     (3, "numbers"): through_python,
     (3, "all"): write_every_order,
+    (3, "overwritten"): the_text_itself,
+    (3, "locked"): the_table_locked,
 }
 
 OTHER_ANSWERS = (
@@ -317,7 +367,10 @@ OTHER_ANSWERS = (
     (2, "name", name_in_bytes),
     (2, "name", name_in_lower_case),
     (3, "strings", strip_in_a_loop),
-    (3, None, the_text_itself),
+    (1, "anything", orjson_and_json_for_the_rest),
+    (3, None, the_text_if_still_a_string),
+    (3, None, in_one_statement),
+    (3, "locked", every_order_locked),
 )
 
 # Reported, whatever they do.
