@@ -34,8 +34,8 @@ TRAPS = {
     "null": "None became the JSON value null. To SQL that is a value, and not NULL.",
     "name": "PostgreSQL was given the name of the member in Python. Its label is another.",
     "Python's text": "The options were written as Python writes a dict. That is no JSON.",
-    "codec": "The seats are right, and the connection has lost the shop's codec: whoever comes "
-    "next gets text.",
+    "codec": "The seats are right, and the connection has lost the shop's codec: the next "
+    "borrower gets text.",
     "rows": "Stored, by one INSERT for each seat or with one: not by COPY.",
     "locked": "The table is locked for as long as the seats are copied: the shop sells nothing.",
     "half": "A seat was refused, and others of the same call are stored.",

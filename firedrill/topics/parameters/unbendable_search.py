@@ -40,7 +40,7 @@ HINTS = (
 
 TRAPS = {
     "by hand": "Quotes are doubled, and the prices have no quotes around them to get out of. "
-    "Whoever writes values into the query has to be right at each place.",
+    "If you write values into the query, you have to be right at each place.",
     "names": "The values are safe. What the visitor sorts by is still written into the query as "
     "it comes.",
     "refused": "O'Brien is a name, and finds nothing. A quote needs no refusal where it cannot do "
@@ -82,8 +82,8 @@ async def check(exam: Examination) -> None:
             await search.hostile(what, NO_PRICES, "texts that are no price")
             for what in ("lowest", "highest")
         ]
-        for what, texts in OTHER_LETTERS.items():
-            await search.hostile(what, texts, "in other letters than promised")
+        for what, letters in OTHER_LETTERS.items():
+            await search.hostile(what, letters, "in other letters than promised")
         aborted = await search.refused_in_a_transaction()
         unchanged = await look.fetchval("select min(price_cents) from seats") > 1
         exam.criterion(
