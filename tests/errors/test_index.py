@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from firedrill import course, errors
-from firedrill.errors import index, source
+from firedrill.errors import files, index, source
 
 ENTRIES = source.all_entries()
 
@@ -20,7 +20,7 @@ def name(entry: errors.Entry) -> str:
 
 
 def test_index_json_is_up_to_date() -> None:
-    assert Path(index.PATH).read_text(encoding="utf-8") == source.built(), "run `make index`"
+    assert Path(files.PATH).read_text(encoding="utf-8") == source.built(), "run `make index`"
 
 
 def test_the_index_is_read_from_errors_toml_where_it_is_newer(
