@@ -91,6 +91,17 @@ async def notify_queue(stack: servers.Stack) -> BaseException:
     return error
 
 
+async def listen_during_recovery(stack: servers.Stack) -> BaseException:
+    stack.postgres.sh("touch standby.signal")
+    stack.postgres.restart()
+    async with connected(stack) as conn:
+        error = await raised_by(conn.add_listener("sold", print))
+    primary = await admin(stack)
+    await primary.execute("select pg_promote()")
+    await primary.close()
+    return error
+
+
 async def _set(stack: servers.Stack, statement: str) -> None:
     look = await admin(stack)
     await look.execute(statement)
