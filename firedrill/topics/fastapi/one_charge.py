@@ -11,7 +11,17 @@ from ... import servers
 from ...checking.connections import admin
 from ...checking.examination import Examination
 from ...checking.waiting import until
-from .provider import BROKEN, REFUSED, Provider, provided
+from .paid_or_not import (
+    FAILS_AFTER_THE_CHARGE,
+    OF,
+    SEATS,
+    STATUS,
+    after_the_charge,
+    buy,
+    seat_of,
+    silence,
+)
+from .provider import BROKEN, BUSY, FAILING, REFUSED, SILENT, Provider, provided
 from .serving import (
     CONTESTED,
     FIRST_SEAT,
@@ -31,27 +41,32 @@ TITLE = "one seat, one charge"
 HINTS = (
     "Which connections are in use while the provider thinks, and what do they hold?",
     "A seat has three states. What must be decided before the charge, for all processes? What has "
-    "to be undone when the charge fails, in each way in which it can?",
-    "pool.fetchval(CHANGE, seat, 'free', 'held'), then the call without a connection in a try "
-    "with except httpx.HTTPError; then held to free, or a transaction with held to sold and the "
-    "order.",
+    "to be undone when the charge fails, in each way in which it can? And when nobody knows "
+    "whether it failed?",
+    "pool.fetchval(CHANGE, seat, 'free', 'held'), then the call without a connection in a try: "
+    "after httpx.TimeoutException the seat stays held, after another httpx.HTTPError or any status "
+    "but 200 it becomes free; else a transaction with held to sold and the order.",
 )
 
 TRAPS = {
     "charged twice": "Two customers were charged for one seat: nothing in the database had said "
     "that it was taken.",
-    "holds a connection": "Only as many customers as connections were with the provider at once: "
-    "each held one meanwhile.",
+    "holds a connection": "While the provider thinks, connections are in use: with the provider "
+    "there were no more customers at once than there are connections, or a transaction was open.",
     "larger pool": "More connections than POOL_SIZE says. With all processes, PostgreSQL runs out "
     "of them.",
     "stays taken": "The charge failed, and nobody can buy the seat any more.",
+    "sells what may be paid": "The provider did not answer, and had charged the card. The seat is "
+    "free, and somebody else will pay for it, too.",
+    "half": "Something failed after the charge, and the seat is sold without an order, or there is "
+    "an order and no sold seat: they are stored in two transactions.",
 }
 
-CUSTOMERS, SEATS = 200, 40
+CUSTOMERS = 200
 QUIET = 2.0  # seconds without a charge
-ORDERS = "select count(*) from orders"
-STATUS = "select status::text from seats where id = $1"
-SOLD = "select count(*) from seats where event_id = 5 and status = 'sold'"
+# Of the new orders: whose they are, and their totals; what was sold costs as much.
+NEW = "select customer_id, total_cents from orders where id > $1"
+PRICES = "select price_cents from seats where event_id = 5 and status = 'sold'"
 
 
 async def check(exam: Examination) -> None:
@@ -63,7 +78,9 @@ async def check(exam: Examination) -> None:
 
 
 async def _sale(exam: Examination, look: Any, provider: Provider, ask: Client) -> None:
-    before = await look.fetchval(ORDERS)
+    await look.execute(FAILS_AFTER_THE_CHARGE)
+    last = await look.fetchval("select max(id) from orders")
+    silent, begun = asyncio.create_task(buy(ask, SILENT, limit=5 * LIMIT)), time.monotonic()
     tasks = [
         asyncio.create_task(
             ask(
@@ -77,21 +94,24 @@ async def _sale(exam: Examination, look: Any, provider: Provider, ask: Client) -
         for number in range(CUSTOMERS)
     ]
 
+    def nobody_comes() -> bool:
+        return bool(provider.now and time.monotonic() > provider.arrived + QUIET)
+
     def crowd() -> bool:
-        nobody_comes = provider.now and time.monotonic() > provider.arrived + QUIET
-        return bool(provider.now >= SEATS or nobody_comes or all(task.done() for task in tasks))
+        return provider.now >= SEATS or nobody_comes() or all(task.done() for task in tasks)
 
     await until(crowd, "the customers are with the provider", 2 * LIMIT)
+    quiet = nobody_comes()
     most, open_ = provider.most, await look.fetchval(f"{SESSIONS} true")
     holding = await look.fetchval(f"{SESSIONS} state = 'idle in transaction'")
     provider.gate.set()
     if not most and not any(task.done() for task in tasks):
-        for task in tasks:
+        for task in (silent, *tasks):
             task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.wait([silent, *tasks])
         is_deaf(exam, f"of {CUSTOMERS} customers nobody got an answer, and nobody was charged")
         return
-    rows = await _results(exam, look, provider, [await task for task in tasks], before)
+    await _results(exam, look, provider, [await task for task in tasks], last)
     twice = sum(count > 1 for count in provider.charged.values())
     exam.criterion(
         f"{SEATS} customers wait for the provider at once, with {POOL_SIZE} connections for each "
@@ -99,44 +119,55 @@ async def _sale(exam: Examination, look: Any, provider: Provider, ask: Client) -
         most >= SEATS and open_ <= 2 * POOL_SIZE and not holding,
         f"{min(most, SEATS)} waited, {open_} connections, {holding} idle in transaction",
     )
-    free = await _failures(exam, look, provider, ask, before + rows)
+    free = await _failures(exam, look, provider, ask, last)
+    half = await after_the_charge(exam, look, provider, ask, last)
+    kept = await silence(exam, look, silent, begun)
     if twice:
         exam.trap("charged twice")
-    elif 0 < most <= 2 * POOL_SIZE or holding:
+    elif holding or (quiet and 0 < most <= 2 * POOL_SIZE):
         exam.trap("holds a connection")
     elif open_ > 2 * POOL_SIZE:
         exam.trap("larger pool")
     elif not free:
         exam.trap("stays taken")
+    elif half:
+        exam.trap("half")
+    elif not kept:
+        exam.trap("sells what may be paid")
 
 
 async def _results(
-    exam: Examination, look: Any, provider: Provider, answers: list[Answer], before: int
-) -> int:
-    """How many orders are stored."""
+    exam: Examination, look: Any, provider: Provider, answers: list[Answer], last: int
+) -> None:
     exam.criterion(
         f"{CUSTOMERS} customers, {SEATS} seats: each seat is sold to one, the others get 409",
         Counter(answers) == {200: SEATS, 409: CUSTOMERS - SEATS},
         counted(answers),
     )
-    charges = provider.charged.total()
+    charges = sum(provider.charged[FIRST_SEAT + seat] for seat in range(SEATS))
     exam.criterion(
         "nobody is charged for a seat that somebody else gets",
         max(provider.charged.values(), default=0) <= 1 and charges <= SEATS,
         f"{charges} charges for {SEATS} seats",
     )
-    rows: int = await look.fetchval(ORDERS) - before
-    sold = await look.fetchval(SOLD)
+    rows = await look.fetch(NEW, last)
+    prices = [price for (price,) in await look.fetch(PRICES)]
+    paid = Counter(1 + at % 180 for at, answer in enumerate(answers) if answer == 200)
     exam.criterion(
-        "each 200 has its order and its seat",
-        rows == sold == answers.count(200),
-        f"{rows} orders, {sold} seats sold",
+        "each 200 has its seat, and its customer an order",
+        len(prices) == answers.count(200) and Counter(row[0] for row in rows) == paid,
+        f"{len(rows)} orders of {len({row[0] for row in rows})} customers, "
+        f"{len(prices)} seats sold",
     )
-    return rows
+    exam.criterion(
+        "the total of each order is the price of its seat",
+        sorted(row[1] for row in rows) == sorted(prices),
+        f"together {sum(row[1] for row in rows)} of {sum(prices)}",
+    )
 
 
 async def _failures(
-    exam: Examination, look: Any, provider: Provider, ask: Client, orders: int
+    exam: Examination, look: Any, provider: Provider, ask: Client, last: int
 ) -> bool:
     """Whether the seats of those who are not charged are free again."""
     await look.execute(f"update seats set status = 'held' where id = {CONTESTED}")
@@ -144,16 +175,19 @@ async def _failures(
     for customer, wanted, what in (
         (REFUSED, 402, "the card is refused: 402"),
         (BROKEN, 502, "the provider hangs up: 502"),
+        (FAILING, 502, "the provider answers 500: 502"),
+        (BUSY, 502, "the provider answers 429: 502"),
     ):
-        seat = FIRST_SEAT + SEATS + customer - REFUSED
-        answer = await ask("POST", "/buy", customer=customer, seat=seat)
-        left.append(await look.fetchval(STATUS, seat))
+        answer = await buy(ask, customer)
+        left.append(await look.fetchval(STATUS, seat_of(customer)))
         exam.criterion(
             f"{what}, and the seat is free again",
             answer == wanted and left[-1] == "free",
             f"{answer}, the seat is {left[-1]}",
         )
-    more = await look.fetchval(ORDERS) - orders
+    more = 0
+    for customer in (REFUSED, BROKEN, FAILING, BUSY):
+        more += await look.fetchval(OF, customer, last)
     exam.criterion("after 402 and 502 there is no order", not more, f"{more} stored")
     others = await look.fetchval(STATUS, CONTESTED)
     exam.criterion(
@@ -161,11 +195,12 @@ async def _failures(
     )
     exam.criterion(
         "each charge is asked for once, refused or not",
-        provider.asked[REFUSED] == provider.asked[BROKEN] == 1,
-        f"{provider.asked[REFUSED]} x, refused; {provider.asked[BROKEN]} x, the provider hangs up",
+        all(provider.asked[customer] == 1 for customer in (REFUSED, BROKEN, FAILING, BUSY)),
+        f"{provider.asked[REFUSED]} x, refused; {provider.asked[BROKEN]} x, the provider hangs up; "
+        f"{provider.asked[FAILING]} x, it fails; {provider.asked[BUSY]} x, it is busy",
     )
-    seat = FIRST_SEAT + SEATS + 2
-    answer = await ask("POST", "/buy", customer=UNKNOWN, seat=seat)
+    seat = FIRST_SEAT + SEATS + 12
+    answer = await buy(ask, UNKNOWN, seat=seat)
     now = await look.fetchval(STATUS, seat)
     exam.criterion(
         "an unknown customer: 404, nothing is charged, and the seat is free",

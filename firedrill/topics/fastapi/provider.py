@@ -1,4 +1,4 @@
-"""A payment service that answers when its gate is open, and counts who asks."""
+"""A payment service that answers when a gate is open, and counts who asks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-REFUSED, BROKEN = 190, 191  # customers: one is refused, on the other it hangs up
+# Customers who are not answered 200: the card is refused, it hangs up, its own fault, too many
+# requests; SILENT is charged and gets no answer.
+REFUSED, BROKEN, FAILING, BUSY, SILENT = 190, 191, 192, 193, 194
+LEAVING = 195  # is answered when `later` is set
+ANSWERS = {
+    REFUSED: b"402 Payment Required",
+    FAILING: b"500 Internal Server Error",
+    BUSY: b"429 Too Many Requests",
+}
 
 
 class Provider:
     def __init__(self) -> None:
-        self.gate = asyncio.Event()
+        self.gate, self.later, self.end = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.charged: Counter[int] = Counter()  # by seat
         self.asked: Counter[int] = Counter()  # by customer
         self.now = self.most = 0
@@ -34,14 +42,19 @@ class Provider:
                 query = httpx.URL(head.split()[1]).params
                 customer, seat = int(query["customer"]), int(query["seat"])
                 self.asked[customer] += 1
-                self.now, self.arrived = self.now + 1, time.monotonic()
-                self.most = max(self.most, self.now)
-                await self.gate.wait()
-                self.now -= 1
-                if customer == BROKEN:
+                if customer < REFUSED:
+                    self.now, self.arrived = self.now + 1, time.monotonic()
+                    self.most = max(self.most, self.now)
+                    await self.gate.wait()
+                    self.now -= 1
+                self.charged[seat] += customer not in (BROKEN, *ANSWERS)
+                if customer == SILENT:
+                    await self.end.wait()
+                if customer == LEAVING:
+                    await self.later.wait()
+                if customer in (BROKEN, SILENT):
                     break
-                status = b"402 Payment Required" if customer == REFUSED else b"200 OK"
-                self.charged[seat] += customer != REFUSED
+                status = ANSWERS.get(customer, b"200 OK")
                 writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
         writer.close()
 
@@ -55,6 +68,7 @@ async def provided() -> AsyncIterator[tuple[Provider, str]]:
         yield provider, f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     finally:
         listener.close()
-        provider.gate.set()
+        for event in (provider.gate, provider.later, provider.end):
+            event.set()
         if provider.connections:
             await asyncio.wait(provider.connections, timeout=5)

@@ -52,6 +52,7 @@ TRAPS = {
 }
 
 UNLUCKY = 13  # the customer whose COMMIT fails
+HELD, LOCKED = 470, 471  # seats
 CHECKED_AT_COMMIT = f"""
     create function at_commit() returns trigger language plpgsql as $$
     begin
@@ -64,7 +65,8 @@ CHECKED_AT_COMMIT = f"""
     create constraint trigger at_commit after insert on orders
         deferrable initially deferred for each row execute function at_commit()"""
 ORDERS = "select count(*) from orders"
-OF_SEAT = f"{ORDERS} where basket @> jsonb_build_object('seat', $1::int)"
+OF = f"{ORDERS} where id > $1 and customer_id = any($2::bigint[])"
+AT_ITS_PRICE = f"{OF} and total_cents = (select price_cents from seats where id = $3)"
 STATUS = "select status::text from seats where id = $1"
 
 
@@ -91,11 +93,15 @@ class _Orders:
         query = f"{SESSIONS} wait_event_type = 'Lock' and wait_event like '{event}'"
         return bool(await self.look.fetchval(query) >= count)
 
-    async def stored(self, seat: int) -> tuple[int, str]:
-        return await self.look.fetchval(OF_SEAT, seat), await self.look.fetchval(STATUS, seat)
+    async def stored(self, seat: int, *customers: int) -> tuple[int, str]:
+        """How many orders these customers have, and the status of the seat."""
+        rows = await self.look.fetchval(OF, self.last, customers)
+        return rows, await self.look.fetchval(STATUS, seat)
 
     async def check(self) -> None:
         exam, before = self.exam, await self.look.fetchval(ORDERS)
+        self.last = await self.look.fetchval("select max(id) from orders")
+        await self.look.execute(f"update seats set status = 'held' where id = {HELD}")
         unknown = await self.order(UNKNOWN, FIRST_SEAT)
         if is_deaf(exam, unknown):
             return
@@ -106,12 +112,13 @@ class _Orders:
         refused = await self.order(2, FIRST_SEAT)
         await until(self._idle, "its sessions are idle", 2)
         extra = await self.look.fetchval(ORDERS) - before - int(answer == 200)
-        missing = await self.order(2, 999999)
+        held, missing = await self.order(2, HELD), await self.order(2, 999999)
         exam.criterion(
-            "a seat that is not free, or does not exist: 409, and nothing is stored",
-            refused == missing == 409 and extra <= 0,
-            f"{refused}, {missing}, {max(extra, 0)} stored",
+            "a seat that is sold, held, or does not exist: 409, and nothing is stored",
+            refused == held == missing == 409 and extra <= 0,
+            f"{refused}, {held}, {missing}, {max(extra, 0)} stored",
         )
+        await self._another_seat()
         answers, most = await self._crowd()
         stuck = sum(answer != 200 for answer in answers)
         sold, rows = ([], 0) if stuck else await self._contest()
@@ -149,9 +156,9 @@ class _Orders:
         held = await until(lambda: self.waiting(1, "advisory"), "COMMIT waits", LIMIT)
         await asyncio.wait({first}, timeout=0.3)
         early = first.done() and first.result() == 200
-        meanwhile = (await self.stored(FIRST_SEAT))[1]
+        meanwhile = await self.look.fetchval(STATUS, FIRST_SEAT)
         await self.holder.execute("select pg_advisory_unlock(15)")
-        answer, rows = await first, await self.stored(FIRST_SEAT)
+        answer, rows = await first, await self.stored(FIRST_SEAT, 1)
         self.exam.criterion(
             "an order: 200, when it is stored and not before",
             held and not early and answer == 200 and rows == (1, "sold"),
@@ -164,18 +171,25 @@ class _Orders:
             early or meanwhile == "free",
             f"it was {meanwhile}",
         )
+        if rows[0]:
+            priced = await self.look.fetchval(AT_ITS_PRICE, self.last, [1], FIRST_SEAT)
+            self.exam.criterion(
+                "the total of the order is the price of the seat",
+                priced == rows[0],
+                "it is" if priced == rows[0] else "it is another amount",
+            )
         return answer, early, meanwhile
 
     async def _commit_fails(self) -> bool:
         """Whether half of the order is left."""
         failed = await self.order(UNLUCKY, FIRST_SEAT + 1)
-        rows = await self.stored(FIRST_SEAT + 1)
+        rows = await self.stored(FIRST_SEAT + 1, UNLUCKY)
         self.exam.criterion(
             "COMMIT fails: 500 or another 5xx, nothing is stored, the seat is free",
             not isinstance(failed, str) and failed >= 500 and rows == (0, "free"),
             f"{failed}, {rows[0]} stored, the seat is {rows[1]}",
         )
-        return rows[1] != "free"
+        return rows[1] != "free" and failed != 200
 
     async def _crowd(self) -> tuple[list[Answer], int]:
         """The answers to eight at once, and how many connections there were at most."""
@@ -196,13 +210,31 @@ class _Orders:
         answers = [await task for task in tasks]
         return answers, max(most, await self.look.fetchval(f"{SESSIONS} true"))
 
+    async def _another_seat(self) -> None:
+        """Somebody waits for a seat whose row is locked; somebody else orders another seat."""
+        await self.holder.execute(f"begin; select from seats where id = {LOCKED} for update")
+        first = asyncio.create_task(self.order(11, LOCKED, limit=3 * LIMIT))
+
+        async def waits() -> bool:  # or it is told 409, which is right as well
+            return first.done() or await self.waiting(1, "%")
+
+        await until(waits, "one waits for the locked row", 2)
+        other = await self.order(12, LOCKED + 1)
+        await self.holder.execute("commit")
+        await first
+        self.exam.criterion(
+            "one customer waits for a seat: another one gets another seat meanwhile",
+            other == 200,
+            f"{other}",
+        )
+
     async def _contest(self) -> tuple[list[Answer], int]:
         """The answers to two customers who want the same seat, and how many orders are stored."""
         await self.holder.execute(f"begin; select from seats where id = {CONTESTED} for update")
-        tasks = [asyncio.create_task(self.order(number, CONTESTED)) for number in (1, 2)]
+        tasks = [asyncio.create_task(self.order(number, CONTESTED)) for number in (21, 22)]
         await until(lambda: self.waiting(2, "%"), "both wait", 2)
         await self.holder.execute("commit")
-        return [await task for task in tasks], (await self.stored(CONTESTED))[0]
+        return [await task for task in tasks], (await self.stored(CONTESTED, 21, 22))[0]
 
     async def _idle(self) -> bool:
         return not await self.look.fetchval(f"{SESSIONS} state <> 'idle'")

@@ -171,6 +171,38 @@ ASKS_AGAIN = (
 """,
 )
 
+FREES_AFTER_SILENCE = (
+    'raise HTTPException(504, "not known: the seat stays held") from None',
+    "failed = 504",
+)
+TWO_TRANSACTIONS = (
+    """    async with pool.acquire() as conn, conn.transaction():
+        price""",
+    """    async with pool.acquire() as conn:
+        price""",
+)
+LEAVES_UNSOLD = (
+    "    async with pool.acquire() as conn, conn.transaction():\n        price",
+    """    if await request.is_disconnected():
+        raise HTTPException(499)
+    async with pool.acquire() as conn, conn.transaction():
+        price""",
+)
+FIVE_HUNDRED_IS_SOLD = (
+    "    if failed != 200:\n",
+    "    if failed in (402, 502):\n",
+)
+HELD_IS_FREE = (
+    "where id = $1 and status = 'free' returning",
+    "where id = $1 and status <> 'sold' returning",
+)
+LOCKS_TABLE = (
+    '    number = await conn.fetchval("""\n',
+    """    await conn.execute("lock table seats in exclusive mode")
+    number = await conn.fetchval(\"\"\"
+""",
+)
+
 ASKS_FIRST = (
     """async def report(request: Request):
     async with""",
@@ -209,6 +241,10 @@ NOT_AT_ONCE = (
     try:
         conn =""",
 )
+EVERY_ERROR_IS_BUSY = """        try:
+            return query.result()
+        except asyncpg.PostgresError:
+            raise HTTPException(503, "busy", {"Retry-After": "1"}) from None"""
 POLLS = (
     """    while (await request.receive())["type"] != "http.disconnect":
         pass""",
@@ -237,6 +273,8 @@ TRAPS = {
     ),
     (2, "larger pool"): _solution(2, ('int(os.environ["POOL_SIZE"])', "20")),
     (2, "stays taken"): _solution(2, NOT_GIVEN_BACK),
+    (2, "sells what may be paid"): _solution(2, FREES_AFTER_SILENCE),
+    (2, "half"): _solution(2, TWO_TRANSACTIONS),
     (3, "runs on"): _starter(3, ASKS_FIRST, SOON, LIVES, IS_READY),
     (3, "ends all"): _solution(3, ("min_size=1,", "min_size=1, command_timeout=1,")),
     (3, "waits for ever"): _solution(3, ("acquire(timeout=0.5)", "acquire()")),
@@ -309,4 +347,46 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
     (3, "", _solution(3, NOT_AT_ONCE)),
     (3, "", _solution(3, ("asyncio.timeout(1)", "asyncio.timeout(None)"))),
     (3, None, _solution(3, POLLS)),
+    (1, "", _solution(1, ("select $1, price_cents,", "select $1, 0,"))),
+    (1, "", _solution(1, ("select $1, price_cents,", "select least($1, 1), price_cents,"))),
+    (1, "", _solution(1, HELD_IS_FREE)),
+    (1, "", _solution(1, LOCKS_TABLE)),
+    (1, None, _solution(1, ("jsonb_build_object('seat', id)", "jsonb_build_object('row', id)"))),
+    (2, "", _solution(2, ("customer, price, seat)", "customer, 0, seat)"))),
+    (2, "", _solution(2, ("ORDER, customer, price", "ORDER, 1, price"))),
+    (2, "", _solution(2, FIVE_HUNDRED_IS_SOLD)),
+    (2, "", _solution(2, ("402 if failed == 402 else 502", "402"))),
+    (2, "", _solution(2, ("timeout=5)", "timeout=2)"))),
+    (
+        2,
+        "",
+        _solution(
+            2,
+            LEAVES_UNSOLD,
+            ("HTTPException\n", "HTTPException, Request\n"),
+            ("customer: int, seat: int)", "customer: int, seat: int, request: Request)"),
+        ),
+    ),
+    (3, "ends all", _solution(3, ("min_size=1,", "min_size=1, command_timeout=2.5,"))),
+    (
+        3,
+        "",
+        _solution(
+            3,
+            ('{"Retry-After": "1"}) from None\n    except DOWN', "{}) from None\n    except DOWN"),
+        ),
+    ),
+    (3, "", _solution(3, ("        return query.result()", EVERY_ERROR_IS_BUSY))),
+    (
+        3,
+        "",
+        _solution(
+            3,
+            (
+                "    except DOWN:\n"
+                '        raise HTTPException(503, "no database", {"Retry-After": "1"}) from None\n',
+                "",
+            ),
+        ),
+    ),
 )
