@@ -37,6 +37,11 @@ async def test_plain(db_conn):
 @pytest.mark.asyncio
 async def test_loop(pool):
     pass
+
+
+@pytest.mark.asyncio
+async def test_asks(event_loop):
+    pass
 """
 
 
@@ -46,6 +51,10 @@ async def async_fixture_without_a_plugin(stack: servers.Stack) -> BaseException:
 
 async def scope_mismatch(stack: servers.Stack) -> BaseException:
     return await _failure_of("test_loop")
+
+
+async def event_loop_not_found(stack: servers.Stack) -> BaseException:
+    return await _failure_of("fixture 'event_loop' not found", "--tb=short")
 
 
 async def RollbackError(stack: servers.Stack) -> BaseException:
@@ -78,13 +87,13 @@ async def not_accepting_connections(stack: servers.Stack) -> BaseException:
     return error
 
 
-async def _failure_of(test: str) -> BaseException:
-    """pytest's own failure, from the summary of a run."""
+async def _failure_of(text: str, *options: str) -> BaseException:
+    """pytest's own failure, from the output of a run: the line that has this text."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "pytest.ini").write_text(
             "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
         )
         Path(folder, "test_fixtures.py").write_text(FIXTURES)
-        run = await pytests.Pytest(folder)("test_fixtures.py")
-    line = next(line for line in run.lines if test in line)
-    return pytest.fail.Exception(line.partition("Failed: ")[2])
+        run = await pytests.Pytest(folder)("test_fixtures.py", *options)
+    line = next(line for line in [*run.lines, *run.output.splitlines()] if text in line)
+    return pytest.fail.Exception(line.partition("Failed: ")[2] or line.partition("E ")[2].strip())
