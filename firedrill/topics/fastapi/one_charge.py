@@ -18,10 +18,11 @@ from .paid_or_not import (
     STATUS,
     after_the_charge,
     buy,
+    buy_in_silence,
     seat_of,
     silence,
 )
-from .provider import BROKEN, BUSY, FAILING, REFUSED, SILENT, Provider, provided
+from .provider import BROKEN, BUSY, FAILING, REFUSED, Provider, provided
 from .serving import (
     CONTESTED,
     FIRST_SEAT,
@@ -80,7 +81,7 @@ async def check(exam: Examination) -> None:
 async def _sale(exam: Examination, look: Any, provider: Provider, ask: Client) -> None:
     await look.execute(FAILS_AFTER_THE_CHARGE)
     last = await look.fetchval("select max(id) from orders")
-    silent, begun = asyncio.create_task(buy(ask, SILENT, limit=5 * LIMIT)), time.monotonic()
+    silent = asyncio.create_task(buy_in_silence(ask))
     tasks = [
         asyncio.create_task(
             ask(
@@ -121,7 +122,7 @@ async def _sale(exam: Examination, look: Any, provider: Provider, ask: Client) -
     )
     free = await _failures(exam, look, provider, ask, last)
     half = await after_the_charge(exam, look, provider, ask, last)
-    kept = await silence(exam, look, silent, begun)
+    kept = await silence(exam, look, silent)
     if twice:
         exam.trap("charged twice")
     elif holding or (quiet and 0 < most <= 2 * POOL_SIZE):

@@ -356,7 +356,6 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
     (2, "", _solution(2, ("ORDER, customer, price", "ORDER, 1, price"))),
     (2, "", _solution(2, FIVE_HUNDRED_IS_SOLD)),
     (2, "", _solution(2, ("402 if failed == 402 else 502", "402"))),
-    (2, "", _solution(2, ("timeout=5)", "timeout=2)"))),
     (
         2,
         "",
