@@ -35,7 +35,7 @@ def open(name: str | int) -> Drill:
 
 
 def reset(name: str | int, *, forget: bool = False) -> str:
-    """Put the exercise back as it was; your version is kept in exercises/kept.
+    """Put the exercise back as it was; your version is kept in my/kept.
 
     Passes are forgotten with it, so it raises `Unavailable` when there are any, unless `forget`.
     """

@@ -7,6 +7,7 @@
 
 import contextlib
 import fcntl
+import importlib.util
 import math
 import os
 import queue
@@ -81,18 +82,30 @@ HIDDEN = """panel => {
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer"
 
 
+def missing() -> str:
+    """What a test in the page lacks on this machine, and how to get it."""
+    if CHROMIUM and importlib.util.find_spec("playwright"):
+        return ""
+    return "needs Chromium and playwright: apt install chromium; pip install playwright"
+
+
 class Server:
     """A started `python -m firedrill.lab` on a terminal of its own, with what it has printed."""
 
-    def __init__(self, home: Path, state: Path, terminal: bool) -> None:
+    def __init__(self, home: Path, state: Path, copies: Path, terminal: bool) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}
         command = [sys.executable, "-m", "firedrill.lab", "--no-browser", "--port=0"]
-        self.state = state
+        self.state, self.copies = state, copies
         self.terminal, inner = os.openpty()
         self.process = subprocess.Popen(
             [*command, "--LabApp.expose_app_in_browser=True"],
             cwd=ROOT,
-            env=environment | {"HOME": str(home), "FIREDRILL_JUPYTER": str(state)},
+            env=environment
+            | {
+                "HOME": str(home),
+                "FIREDRILL_JUPYTER": str(state),
+                "FIREDRILL_MY": str(copies),
+            },
             stdin=inner if terminal else subprocess.DEVNULL,
             stdout=inner,
             stderr=inner,
@@ -159,10 +172,16 @@ def server(
 ) -> Iterator[Server]:
     """JupyterLab on a free port, listening; stopped at the end.
 
-    Home and state are temporary unless given.
+    Home and state are temporary unless given; the learner's copies always are.
     """
-    with tempfile.TemporaryDirectory(prefix="lab") as folder:
-        started = Server(home or Path(folder), state or Path(folder, "state"), terminal)
+    (ROOT / "my").mkdir(exist_ok=True)  # ignored by git
+    with (
+        tempfile.TemporaryDirectory(prefix="lab") as folder,
+        tempfile.TemporaryDirectory(prefix="tests-", dir=ROOT / "my") as copies,
+    ):
+        started = Server(
+            home or Path(folder), state or Path(folder, "state"), Path(copies), terminal
+        )
         try:
             started.wait_for("Stop it with")
             yield started

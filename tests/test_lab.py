@@ -23,10 +23,7 @@ from .leftovers import eventually
 
 LESSON = "notebooks/00_start_here.ipynb"
 
-needs_browser = pytest.mark.skipif(
-    browser.CHROMIUM is None or importlib.util.find_spec("playwright") is None,
-    reason="needs Chromium and playwright: apt install chromium; pip install playwright",
-)
+needs_browser = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing())
 needs_lesson = pytest.mark.skipif(not (browser.ROOT / LESSON).exists(), reason=f"no {LESSON} yet")
 
 

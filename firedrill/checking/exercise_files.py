@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import json
+import os
 import re
+import shutil
 import textwrap
 from collections.abc import Callable
 from functools import cache
@@ -105,22 +108,42 @@ def is_starter(code: Callable[..., Any] | Path, name: str, number: int) -> bool:
         return False
 
 
-def restore(name: str) -> str:
-    """Write the exercise as it was; the present version is kept. Says what it did.
+def learners_folder() -> Path:
+    """my/, with the notebooks as the learner saved them in JupyterLab, named as in the course.
 
-    Raises FileNotFoundError where the solution is gone, from which exercises are made.
+    Tests have another one: `$FIREDRILL_MY`, in the repository too, or Jupyter refuses it.
+    """
+    return Path(os.environ.get("FIREDRILL_MY") or course.REPOSITORY / "my").absolute()
+
+
+def keep(notebook: Path) -> Path:
+    """Move a notebook out of the way, to a name that is free in my/kept. Returns where it is."""
+    folder = learners_folder() / "kept"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (f"{notebook.stem}-{number}.ipynb" for number in itertools.count(1))
+    kept = next(folder / name for name in names if not (folder / name).exists())
+    shutil.move(notebook, kept)
+    return kept
+
+
+def restore(name: str) -> str:
+    """Write the exercise as it was; the learner's versions are kept. Says what it did.
+
+    JupyterLab saves to my/, other editors to exercises/. Raises FileNotFoundError where the
+    solution is gone, from which exercises are made.
     """
     path = course.REPOSITORY / f"exercises/{name}.ipynb"
-    solution = json.loads(
-        (course.REPOSITORY / f"solutions/{name}.ipynb").read_text(encoding="utf-8")
-    )
-    kept = ""
-    if path.exists():
-        folder = path.parent / "kept"
-        folder.mkdir(exist_ok=True)
-        copy = folder / f"{name}-{len(list(folder.glob(f'{name}-*.ipynb'))) + 1}.ipynb"
-        path.rename(copy)
-        kept = f" Your version is kept in exercises/kept/{copy.name}."
+    solution = course.REPOSITORY / f"solutions/{name}.ipynb"
+    made = text_of(exercise(json.loads(solution.read_text(encoding="utf-8"))))
+    kept = []
+    copy = learners_folder() / f"exercises/{name}.ipynb"
+    if copy.exists():
+        kept.append(keep(copy))
+    if path.exists() and path.read_text(encoding="utf-8") != made:
+        kept.append(keep(path))
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text_of(exercise(solution)), encoding="utf-8")
-    return f"exercises/{name}.ipynb is as it was at first.{kept}"
+    path.write_text(made, encoding="utf-8")
+    where = " and ".join(os.path.relpath(one, course.REPOSITORY) for one in kept)
+    return f"exercises/{name}.ipynb is as it was at first." + (
+        f" Your version is kept in {where}." if kept else ""
+    )

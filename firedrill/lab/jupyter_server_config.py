@@ -13,6 +13,7 @@ here = Path(__file__).parent
 c.ServerApp.root_dir = str(
     here.parents[1]
 )  # the repository: lessons link to files outside notebooks/
+c.ServerApp.contents_manager_class = "firedrill.lab.contents.Contents"  # saves to my/
 c.ServerApp.allow_root = True
 c.ServerApp.jpserver_extensions = {
     "firedrill.lab": True

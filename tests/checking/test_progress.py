@@ -51,13 +51,16 @@ def test_reset_restores_the_exercise_and_keeps_the_learners(
     (tmp_path / "exercises").mkdir()
     solution = (ROOT / "solutions/01_connecting.ipynb").read_text(encoding="utf-8")
     (tmp_path / "solutions/01_connecting.ipynb").write_text(solution, encoding="utf-8")
-    (tmp_path / "exercises/01_connecting.ipynb").write_text("mine")
+    mine = ("exercises/01_connecting.ipynb", "my/exercises/01_connecting.ipynb")
     monkeypatch.setattr(course, "REPOSITORY", tmp_path)
     progress.record("01_connecting", 1)
-    for round_ in (1, 2):
+    (tmp_path / "my/exercises").mkdir(parents=True)
+    for round_, path in enumerate(mine, 1):  # changed in another editor, and in JupyterLab
+        (tmp_path / path).write_text(f"mine {round_}")
         said = drills.reset("1", forget=True)
-        assert f"exercises/kept/01_connecting-{round_}.ipynb" in said
-    assert (tmp_path / "exercises/kept/01_connecting-1.ipynb").read_text() == "mine"
+        assert f"my/kept/01_connecting-{round_}.ipynb" in said
+        kept = tmp_path / f"my/kept/01_connecting-{round_}.ipynb"
+        assert kept.read_text() == f"mine {round_}"
     restored = (tmp_path / "exercises/01_connecting.ipynb").read_text(encoding="utf-8")
     assert restored == (ROOT / "exercises/01_connecting.ipynb").read_text(encoding="utf-8")
     assert progress.done() == set()
