@@ -3,6 +3,7 @@
 # mypy: allow-untyped-calls
 
 import asyncio
+import base64
 import json
 import subprocess
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,10 +12,12 @@ from typing import Any
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
+from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from tornado.web import HTTPError
 
-from firedrill import course, drills, progress
+from firedrill import course, drills, pictures, progress
 from firedrill.checking import exercise_files
 from firedrill.lab.contents import Contents
 
@@ -191,7 +194,7 @@ def served() -> Iterator[browser.Server]:
 def page(served: browser.Server) -> Iterator[browser.Page]:
     if missing := browser.missing():
         pytest.skip(missing)
-    with browser.page(served) as opened:
+    with browser.page(served, width=1920) as opened:
         yield opened
 
 
@@ -227,3 +230,74 @@ def test_in_the_page_a_lesson_opens_without_outputs_and_unchanged_and_saving_mak
     page.open(path)
     assert page.tab.evaluate(STATE) == [False, [1, *outputs[1:]]]
     assert (git(ROOT, "status", "--short"), (ROOT / path).read_bytes()) == before
+
+
+SHOW = """
+from firedrill import pictures
+pictures.bars({'"a" < b': 1, 'b': 2}, 'time')
+"""
+DRAW = """async code => {
+  const {content} = jupyterapp.shell.currentWidget;
+  content.activeCellIndex = content.widgets.findIndex(cell => cell.model.type === 'code');
+  content.activeCell.model.sharedModel.setSource(code);
+  await jupyterapp.commands.execute('notebook:run-cell');
+  return [...content.activeCell.node.querySelectorAll('img')].map(image => image.alt);
+}"""
+# Characters of the fullest line of the longest paragraph.
+FULLEST_LINE = """() => {
+  const panel = jupyterapp.shell.currentWidget.node;
+  const paragraph = [...panel.querySelectorAll('.jp-MarkdownCell .jp-RenderedMarkdown > p')]
+    .reduce((one, other) => one.textContent.length < other.textContent.length ? other : one);
+  const height = parseFloat(getComputedStyle(paragraph).lineHeight);
+  const above = paragraph.getBoundingClientRect().top;
+  const texts = document.createTreeWalker(paragraph, NodeFilter.SHOW_TEXT);
+  const lines = {}, range = document.createRange();
+  while (texts.nextNode())
+    for (let at = 0; at < texts.currentNode.length; at++) {
+      range.setStart(texts.currentNode, at);
+      range.setEnd(texts.currentNode, at + 1);
+      const {top, bottom} = range.getBoundingClientRect();
+      const line = Math.floor(((top + bottom) / 2 - above) / height);
+      lines[line] = (lines[line] || 0) + 1;
+    }
+  return Math.max(...Object.values(lines));
+}"""
+
+
+def test_in_the_page_a_line_of_text_has_at_most_100_characters(page: browser.Page) -> None:
+    page.open("notebooks/00_start_here.ipynb")
+    assert 70 < page.tab.evaluate(FULLEST_LINE) <= 100
+
+
+def test_in_the_page_a_picture_has_its_words_for_a_screen_reader(page: browser.Page) -> None:
+    page.open("notebooks/00_start_here.ipynb")
+    assert page.tab.evaluate(DRAW, SHOW) == ['Bars, time, for: "a" < b, b']
+    page.close("notebooks/00_start_here.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("template", "session"),
+    [
+        pytest.param("classic", None, id="stored output, template classic"),
+        pytest.param("lab", "notebooks/00_start_here.ipynb", id="saved in JupyterLab"),
+    ],
+)
+def test_as_a_page_of_nbconvert_a_picture_has_its_words_too(
+    template: str, session: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    if session:
+        monkeypatch.setenv("JPY_SESSION_NAME", session)
+    shown: list[Any] = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda data, raw, metadata: shown.append((data, metadata))
+    )
+    pictures.bars({'"a" < b': 1, "b": 2}, "time")
+    [(data, metadata)] = shown
+    data["image/png"] = base64.b64encode(data["image/png"]).decode()
+    output = new_output("display_data", data=data, metadata=metadata)
+    notebook = new_notebook(cells=[new_code_cell("", outputs=[output])])
+    page, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
+    image = BeautifulSoup(page, "html.parser").find("img")
+    assert image is not None
+    assert image["alt"] == 'Bars, time, for: "a" < b, b'

@@ -51,6 +51,9 @@ def _prepare(state: Path) -> None:
         state.chmod(0o700)  # the token of a running server lies below
         if not layout.exists():
             shutil.copyfile(HERE / "workspace.json", layout)
+        style = state / "custom/custom.css"  # where JupyterLab looks for it
+        style.parent.mkdir(exist_ok=True)
+        shutil.copyfile(HERE / "custom.css", style)
         layout.touch()  # fails here, with our message, rather than in the page at the first change
     except OSError as error:
         raise Unavailable(

@@ -21,6 +21,7 @@ c.ServerApp.jpserver_extensions = {
 c.IdentityProvider.token = secrets.token_hex(24)  # and only printed for a token that it made
 c.Application.log_level = "ERROR"
 c.LabApp.app_settings_dir = str(here / "settings")  # defaults only: what the reader changes wins
+c.LabApp.custom_css = True  # custom.css, next to this file: the width of text
 c.LabApp.extension_manager = "readonly"  # an installed extension could break a lesson
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.news_url = None
