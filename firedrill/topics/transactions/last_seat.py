@@ -9,49 +9,40 @@ import asyncpg
 
 from ... import servers
 from ...checking.examination import Examination
-from ...checking.outcome import Outcome
-from ...servers.stack import Stack
-from .locks import waits_for_a_lock
+from .locks import end_who_waits, waits_for_a_lock
+from .shop import BOOKS, SALES, Shop
 
 TITLE = "the last seat"
 
 HINTS = (
     "How many transactions can have read `free` before the first of them commits?",
-    "Reading and deciding has to happen while nobody else can change the seat: the row has to be "
-    "locked before, or by, the decision. What waits for a row lock at Read Committed looks at the "
-    "row anew; at the higher levels it gets 40001.",
+    "Nobody else may change the seat between the reading and the decision: lock the row before "
+    "you decide, or by the statement that decides. At Read Committed, a statement that has waited "
+    "for a row lock looks at the row again; at the higher levels it gets 40001.",
     "`update seats set status = 'sold' where id = $1 and status = 'free' returning price_cents` "
     "decides and locks in one statement. The level that this relies on can stand in the code: "
     'conn.transaction(isolation="read_committed").',
 )
 
 TRAPS = {
-    "looks first": "A seat was sold more than once: several buyers had read that it is free "
-    "before the first of them wrote.",
-    "this process": "Another program has sold the seat at the same moment, and yours sold it "
-    "again: a lock that it does not take excludes nobody outside.",
-    "too early": "A customer was told no while another sale was under way, and that one was given "
-    "up: the seat is free.",
-    "lock table": "Somebody was buying another seat, and this sale waited for that: the lock is "
-    "larger than the seat.",
-    "level alone": "Nothing was oversold, and buyers got SerializationError in place of an answer.",
+    "looks first": "A seat was sold more than once: several buyers had read `free` before the "
+    "first of them had written.",
+    "this process": "Another program sold the seat at the same moment, and your code sold it "
+    "again: a lock that the other program does not take does not keep it out.",
+    "too early": "A customer was told no while another sale was under way. That sale was rolled "
+    "back, and the seat is free.",
+    "lock table": "Somebody was buying another seat, and this sale waited for that: its lock "
+    "covers more than the seat.",
+    "level alone": "Nothing was oversold, and buyers got SerializationError instead of an answer.",
 }
 
 BUYERS = 50
 LEVELS = {"read committed": 20, "repeatable read": 3, "serializable": 3}  # times
-FREE = "select id from seats where status = 'free' order by id"
-SALES = "select count(*) from orders where basket ->> 'seat' = $1::text"
-BOOKS = """
-    select count(distinct o.id) as orders, count(p.id) as payments,
-           coalesce(sum(p.amount_cents), 0) as money, min(o.id) as number, s.price_cents, s.status
-    from seats s left join orders o on o.basket ->> 'seat' = s.id::text
-                 left join payments p on p.order_id = o.id
-    where s.id = $1 group by s.id"""
 
 
 async def check(exam: Examination) -> None:
     with servers.open() as stack:
-        shop = await _Shop.open(stack)
+        shop = await Shop.open(stack)
         conflicts = await _rush(exam, shop)
         pool = await asyncpg.create_pool(stack.postgres.dsn(), min_size=4, max_size=4)
         other = await asyncpg.connect(stack.postgres.dsn())
@@ -60,13 +51,17 @@ async def check(exam: Examination) -> None:
         await other.execute(f"begin; update seats set status = 'held' where id = {neighbour}")
         waiting = exam.start(pool, neighbour, 8, limit=8)
         await waits_for_a_lock(stack, waiting)
-        beside = await exam.run(pool, seat, 7, limit=3)
+        running = exam.start(pool, seat, 7, limit=3)
+        is_behind = await waits_for_a_lock(stack, running, sessions=2)
+        if is_behind:
+            await other.execute("rollback")
+        beside = await running
         await other.execute("rollback")
         await waiting
         exam.criterion(
             "a sale of the seat beside it waits for the box office: this one waits for neither",
-            await shop.is_right(seat, [beside]),
-            str(beside) if not beside.returned else "sold" if beside.value else "None came back",
+            not is_behind and await shop.is_right(seat, [beside], 7),
+            "it waited for a lock" if is_behind else f"{beside}; {shop.last_sale()}",
         )
 
         seat = shop.next_seat()
@@ -98,8 +93,8 @@ async def check(exam: Examination) -> None:
         free_again = await racing
         exam.criterion(
             "the box office gives it back at the last moment: it is sold",
-            await shop.is_right(seat, [free_again]),
-            str(free_again),
+            await shop.is_right(seat, [free_again], 7),
+            f"{free_again}; {shop.last_sale()}",
         )
 
         seat = shop.next_seat()
@@ -110,8 +105,15 @@ async def check(exam: Examination) -> None:
             held.returned and held.value is None,
             str(held),
         )
+        unknown = await exam.run(pool, 0, 7)
+        exam.criterion(
+            "there is no such seat: None",
+            unknown.returned and unknown.value is None,
+            str(unknown),
+        )
+        await _breaks(exam, shop, pool, other)
         pool.terminate()
-    if beside.hung:
+    if is_behind or beside.hung:
         exam.trap("lock table")
     elif max(shop.sold) <= 1 and twice:
         exam.trap("this process")
@@ -123,7 +125,30 @@ async def check(exam: Examination) -> None:
         exam.trap("too early")
 
 
-async def _rush(exam: Examination, shop: _Shop) -> bool:
+async def _breaks(exam: Examination, shop: Shop, pool: Any, other: Any) -> None:
+    """The sale waits before its payment is stored; then its connection is ended."""
+    seat = shop.next_seat()
+    await other.execute("begin; lock table payments in exclusive mode")
+    selling = exam.start(pool, seat, 7, limit=8)
+    await waits_for_a_lock(shop.stack, selling)
+    seen = await shop.look.fetchrow(BOOKS, seat)
+    await end_who_waits(shop.admin)
+    await other.execute("rollback")
+    broken = await selling
+    left = await shop.look.fetchrow(BOOKS, seat)
+    exam.criterion(
+        "its payment is not stored yet: nobody else sees the sale",
+        (seen["status"], seen["orders"]) == ("free", 0),
+        f"others see: {seen['status']}, {seen['orders']} orders",
+    )
+    exam.criterion(
+        "and its connection breaks there: the error arrives, nothing is left",
+        broken.error is not None and (left["status"], left["orders"]) == ("free", 0),
+        f"{broken}; the seat is {left['status']}, {left['orders']} orders",
+    )
+
+
+async def _rush(exam: Examination, shop: Shop) -> bool:
     """50 buyers for one seat, at each level. Whether some of them got a SerializationError.
 
     False as well if the first rush did not come to its end.
@@ -143,7 +168,7 @@ async def _rush(exam: Examination, shop: _Shop) -> bool:
             outcomes = await asyncio.gather(
                 *(exam.run(pool, seat, 1 + number, limit=10) for number in range(BUYERS))
             )
-            right += await shop.is_right(seat, outcomes)
+            right += await shop.is_right(seat, outcomes, 1)
             errors += [one.error for one in outcomes if one.error]
             if any(one.hung for one in outcomes) or right < ended[level]:
                 break
@@ -154,42 +179,12 @@ async def _rush(exam: Examination, shop: _Shop) -> bool:
             right == times,
             f"{right} of {times} times"
             if right == times
-            else f"not so: {_sales(max(shop.sold[-times:]))}, {len(errors)} errors so far",
+            else f"not so: {_sales(max(shop.sold[-times:]))}, {len(errors)} errors so far; "
+            f"at last: {shop.last_sale()}",
         )
         pool.terminate()
     refused = any(isinstance(one, asyncpg.SerializationError) for one in errors)
     return ended["read committed"] > 0 and refused
-
-
-class _Shop:
-    """The seats that are free, and what the tables say of one after its sale."""
-
-    def __init__(self, stack: Stack, look: Any, seats: list[int]) -> None:
-        self.stack, self.look = stack, look
-        self.sold: list[int] = []  # how often each seat was
-        self._seats = seats
-
-    @classmethod
-    async def open(cls, stack: Stack) -> _Shop:
-        look = await asyncpg.connect(stack.postgres.dsn())
-        return cls(stack, look, [row["id"] for row in await look.fetch(FREE)])
-
-    def next_seat(self) -> int:
-        return self._seats.pop()
-
-    async def is_right(self, seat: int, outcomes: list[Outcome]) -> bool:
-        """The seat, its orders and its money belong together, and so does what the buyers were
-        told."""
-        self.sold.append(await self.look.fetchval(SALES, str(seat)))
-        books = await self.look.fetchrow(BOOKS, seat)
-        told = [one.value for one in outcomes if one.value is not None]
-        return (
-            books["orders"] == books["payments"] == 1
-            and books["money"] == books["price_cents"]
-            and books["status"] == "sold"
-            and told == [books["number"]]
-            and all(one.returned for one in outcomes)
-        )
 
 
 def _sales(times: int) -> str:

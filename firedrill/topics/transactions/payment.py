@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+RAISED = {"deadlock detected": "40P01", "outcome unknown": "40003"}
+RAISE = "do $$ begin raise exception '{}' using errcode = '{}'; end $$"
 PAY = "insert into payments (order_id, amount_cents, method) values ($1, $2, 'voucher')"
 
 
@@ -25,7 +27,9 @@ class Payment:
         return f"paid {self.amount}"
 
     async def _goes_wrong(self, conn: Any, total: int) -> None:
-        if self.wrong == "in a statement":
+        if self.wrong == "in turn" and self.calls % 2 == 0:
+            await conn.execute(RAISE.format("deadlock detected", "40P01"))
+        elif self.wrong in ("in a statement", "in turn"):
             await self.other.execute("update orders set total_cents = total_cents + 1 where id = 1")
             await conn.execute("update orders set total_cents = $1 where id = 1", total)
         elif self.wrong == "at COMMIT":
@@ -37,10 +41,8 @@ class Payment:
                 await self.other.execute(
                     "update orders set total_cents = total_cents + 1 where id = 1"
                 )
-        elif self.wrong == "dead-lock":
-            await conn.execute(
-                "do $$ begin raise exception 'deadlock detected' using errcode = '40P01'; end $$"
-            )
+        elif self.wrong in RAISED:
+            await conn.execute(RAISE.format(self.wrong, RAISED[self.wrong]))
         elif self.wrong == "unique":
             await conn.execute(
                 "insert into customers (id, email, name, joined_at) "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,88 @@ async def with_a_savepoint(conn: Any, customer: int, cents: int, code: str) -> A
     return order, True
 
 
+async def begin_by_hand(conn: Any, customer: int, cents: int, code: str) -> Any:
+    await conn.execute("begin")
+    try:
+        order = await conn.fetchval(ORDER, customer, cents)
+        status = await conn.execute(f"{REDEEM} on conflict do nothing", code, order)
+    except BaseException:
+        await conn.execute("rollback")
+        raise
+    await conn.execute("commit")
+    return order, status == "INSERT 0 1"
+
+
+async def lock_all_vouchers(conn: Any, customer: int, cents: int, code: str) -> Any:
+    async with conn.transaction():
+        await conn.execute("lock table redeemed in exclusive mode")
+        return await ask_first(conn, customer, cents, code)
+
+
+async def do_not_wait(conn: Any, customer: int, cents: int, code: str) -> Any:
+    async with conn.transaction():
+        order = await conn.fetchval(ORDER, customer, cents)
+        try:
+            async with conn.transaction():
+                await conn.execute("set local lock_timeout = '50ms'")
+                await conn.execute(REDEEM, code, order)
+        except (asyncpg.UniqueViolationError, asyncpg.LockNotAvailableError):
+            return order, False
+    return order, True
+
+
+async def _again_without_the_voucher(
+    conn: Any, customer: int, cents: int, code: str, table: str
+) -> Any:
+    try:
+        async with conn.transaction():
+            order = await conn.fetchval(ORDER, customer, cents)
+            await conn.execute(REDEEM, code, order)
+            return order, True
+    except asyncpg.UniqueViolationError as error:
+        if table not in (error.table_name or ""):
+            raise
+    return await conn.fetchval(ORDER, customer, cents), False
+
+
+async def whatever_is_a_duplicate(conn: Any, customer: int, cents: int, code: str) -> Any:
+    return await _again_without_the_voucher(conn, customer, cents, code, "")
+
+
+async def if_the_voucher_is_a_duplicate(conn: Any, customer: int, cents: int, code: str) -> Any:
+    return await _again_without_the_voucher(conn, customer, cents, code, "redeemed")
+
+
+async def an_order_of_nothing(conn: Any, customer: int, cents: int, code: str) -> Any:
+    async with conn.transaction():
+        order = await conn.fetchval(ORDER, customer, 0)
+        status = await conn.execute(f"{REDEEM} on conflict do nothing", code, order)
+    return order, status == "INSERT 0 1"
+
+
+async def delete_it_afterwards(conn: Any, customer: int, cents: int, code: str) -> Any:
+    order = await conn.fetchval(ORDER, customer, cents)
+    try:
+        status = await conn.execute(f"{REDEEM} on conflict do nothing", code, order)
+    except asyncpg.PostgresError:
+        await conn.execute("delete from orders where id = $1", order)
+        raise
+    return order, status == "INSERT 0 1"
+
+
+async def in_one_statement(conn: Any, customer: int, cents: int, code: str) -> Any:
+    row = await conn.fetchrow(
+        f"""
+        with placed as ({ORDER}), used as (
+            insert into redeemed select $3, id from placed on conflict do nothing returning code)
+        select id, exists (select from used) from placed""",
+        customer,
+        cents,
+        code,
+    )
+    return row["id"], row["exists"]
+
+
 SOLD = "update seats set status = 'sold' where id = $1"
 BASKET = """insert into orders (customer_id, total_cents, basket)
             values ($1, $2, jsonb_build_object('seat', $3::int)) returning id"""
@@ -71,7 +154,7 @@ PAY = "insert into payments (order_id, amount_cents, method) values ($1, $2, 'ca
 
 async def _sell(conn: Any, seat: int, customer: int, lock: str = "") -> Any:
     row = await conn.fetchrow(f"select status, price_cents from seats where id = $1{lock}", seat)
-    if row["status"] != "free":
+    if row is None or row["status"] != "free":
         return None
     order = await conn.fetchval(BASKET, customer, row["price_cents"], seat)
     await conn.execute(SOLD, seat)
@@ -171,6 +254,74 @@ async def retry_what_does_not_fit(pool: Any, seat: int, customer: int) -> Any:
             await asyncio.sleep(0.002)
 
 
+TAKE = SOLD + " and status = 'free' returning price_cents"
+
+
+async def pay_afterwards(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn:
+        async with conn.transaction(isolation="read_committed"):
+            price = await conn.fetchval(TAKE, seat)
+            if price is None:
+                return None
+            order = await conn.fetchval(BASKET, customer, price, seat)
+        await conn.execute(PAY, order, price)
+        return order
+
+
+async def give_it_back(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn:
+        await conn.execute("set default_transaction_isolation = 'read committed'")
+        price = await conn.fetchval(TAKE, seat)
+        if price is None:
+            return None
+        try:
+            async with conn.transaction():
+                order = await conn.fetchval(BASKET, customer, price, seat)
+                await conn.execute(PAY, order, price)
+        except BaseException:
+            await pool.execute("update seats set status = 'free' where id = $1", seat)
+            raise
+        return order
+
+
+async def for_nothing(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        price = await conn.fetchval(TAKE, seat)
+        if price is None:
+            return None
+        order = await conn.fetchval(BASKET, customer, 0, seat)
+        await conn.execute(PAY, order, price)
+        return order
+
+
+async def one_lock_for_all_seats(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        await conn.execute("select pg_advisory_xact_lock(8)")
+        return await _sell(conn, seat, customer, " for update")
+
+
+async def until_it_works(pool: Any, seat: int, customer: int) -> Any:
+    while True:
+        with contextlib.suppress(asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            return await lock_the_row(pool, seat, customer)
+
+
+async def all_in_one_statement(pool: Any, seat: int, customer: int) -> Any:
+    async with pool.acquire() as conn, conn.transaction(isolation="read_committed"):
+        return await conn.fetchval(
+            f"""
+            with taken as ({TAKE}, id), placed as (
+                insert into orders (customer_id, total_cents, basket)
+                select $2, price_cents, jsonb_build_object('seat', id) from taken
+                returning id, total_cents), paid as (
+                insert into payments (order_id, amount_cents, method)
+                select id, total_cents, 'card' from placed)
+            select id from placed""",
+            seat,
+            customer,
+        )
+
+
 AGAIN = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
@@ -257,6 +408,67 @@ async def broken_connections_too(pool: Any, work: Any) -> Any:
     return await _tried(pool, work, (*AGAIN, asyncpg.ConnectionDoesNotExistError, OSError))
 
 
+async def class_40(pool: Any, work: Any) -> Any:
+    return await _tried(pool, work, asyncpg.TransactionRollbackError)
+
+
+async def although_it_was_cancelled(pool: Any, work: Any) -> Any:
+    return await _tried(pool, work, (*AGAIN, asyncio.CancelledError))
+
+
+async def five_of_each(pool: Any, work: Any) -> Any:
+    left = collections.Counter(SerializationError=5, DeadlockDetectedError=5)
+    while True:
+        try:
+            async with pool.acquire() as conn, conn.transaction(isolation="serializable"):
+                return await work(conn)
+        except AGAIN as error:
+            left[type(error).__name__] -= 1
+            if not left[type(error).__name__]:
+                raise
+
+
+async def keep_the_connection(pool: Any, work: Any) -> Any:
+    async with pool.acquire() as conn:
+        for attempt in range(1, 6):
+            try:
+                async with conn.transaction(isolation="serializable"):
+                    return await work(conn)
+            except AGAIN:
+                if attempt == 5:
+                    raise
+            await asyncio.sleep(0.01)
+    return None
+
+
+async def broken_before_commit(pool: Any, work: Any) -> Any:
+    for attempt in range(1, 6):
+        is_done = False
+        try:
+            async with pool.acquire() as conn, conn.transaction(isolation="serializable"):
+                answer = await work(conn)
+                is_done = True
+            return answer
+        except AGAIN:
+            if attempt == 5:
+                raise
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            if is_done or attempt == 5:
+                raise
+    return None
+
+
+async def by_recursion(pool: Any, work: Any, left: int = 4) -> Any:
+    try:
+        async with pool.acquire() as conn, conn.transaction(isolation="serializable"):
+            return await work(conn)
+    except asyncpg.PostgresError as error:
+        if not left or error.sqlstate not in ("40001", "40P01"):
+            raise
+    await asyncio.sleep(0.01)
+    return await by_recursion(pool, work, left - 1)
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "goes on"): catch_it_more_precisely,
     (1, "aborted block"): store_it_again_in_the_block,
@@ -276,7 +488,21 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 }
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, with_a_savepoint),
+    (1, None, in_one_statement),
+    (1, None, if_the_voucher_is_a_duplicate),
+    (1, "", begin_by_hand),
+    (1, "", lock_all_vouchers),
+    (1, "", do_not_wait),
+    (1, "", whatever_is_a_duplicate),
+    (1, "", an_order_of_nothing),
+    (1, "", delete_it_afterwards),
     (2, "", whatever_is_not_sold),
+    (2, "", pay_afterwards),
+    (2, "", give_it_back),
+    (2, "", for_nothing),
+    (2, "", until_it_works),
+    (2, "lock table", one_lock_for_all_seats),
+    (2, None, all_in_one_statement),
     (2, "lock table", lock_the_whole_table),
     (2, "lock table", one_sale_after_the_other),
     (2, "level alone", raise_it_a_little),
@@ -285,5 +511,11 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (2, None, lock_the_number_of_the_seat),
     (2, None, retry_what_does_not_fit),
     (3, "anything", whatever_it_is),
+    (3, "anything", class_40),
+    (3, "no end", five_of_each),
+    (3, "", although_it_was_cancelled),
+    (3, "", keep_the_connection),
+    (3, "", broken_before_commit),
+    (3, None, by_recursion),
     (3, None, by_hand),
 )
