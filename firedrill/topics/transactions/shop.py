@@ -57,6 +57,16 @@ class Shop:
             and all(one.returned for one in outcomes)
         )
 
+    async def seen_by_others(self, seat: int) -> tuple[str, int] | None:
+        """The seat's status and orders, or None while a lock keeps everybody from reading it."""
+        try:
+            async with self.look.transaction():
+                await self.look.execute("set local lock_timeout = '500ms'")
+                books = await self.look.fetchrow(BOOKS, seat)
+        except asyncpg.LockNotAvailableError:
+            return None
+        return books["status"], books["orders"]
+
     def last_sale(self) -> str:
         """What the tables say of the seat that was judged last."""
         books = self._books
