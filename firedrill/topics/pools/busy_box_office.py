@@ -19,29 +19,31 @@ HINTS = (
     "Lesson 02 has a table of four timeouts. Which of them runs while a request waits for a "
     "connection?",
     'Only the wait for a connection may end in "busy". A query may be slow, an error has to '
-    "arrive, and a release may take its time: whoever has bought a seat has bought it.",
+    "arrive, and a release may take its time: a seat that is sold stays sold.",
     "conn = await pool.acquire(timeout=0.3), alone in its try; then try … finally with "
     "pool.release(conn, timeout=…), since the limit of the acquire is also that of the release.",
 )
 
 TRAPS = {
-    "connect": "The wait for a free connection has no end. What has a limit is the opening of a "
-    "new one.",
-    "query": "The wait for a free connection has no end. What has a limit is the query, and a slow "
-    "one is cut off.",
+    "connect": "The wait for a free connection has no limit; only the opening of a new one has.",
+    "query": "The wait for a free connection has no limit; the query has one, and a slow query "
+    "is cut off.",
     "larger": "More connections were opened. The box office has two; the next rush takes three.",
     "longer": "The limit is larger. The customer waits longer for the same answer.",
     "at once": 'It said "busy" without waiting, and a connection came back a moment later.',
-    "everything": "The limit covers the query, too: who had a connection and a slow query was told "
-    '"busy", or got a TimeoutError.',
+    "everything": "The limit covers the query, too: a customer with a connection and a slow query "
+    'was told "busy", or got a TimeoutError.',
     "leak": "Requests that failed did not give their connections back.",
+    "sold again": "Another box office sold the seat while this sale waited for it, and this one "
+    "sold it again.",
     "release": "The seat is sold, and the customer was told something else: the limit of acquire() "
     "is also the limit of the release.",
 }
 
 CONNECTIONS = 2
-SOON = 0.9  # seconds: 0.3 on a machine that is busy with other things
+SOON = 0.59  # seconds: 0.3 on a machine that is busy with other things, and less than twice that
 SEATS = "select id, price_cents from seats where event_id = 5 order by id"
+SOLD_MEANWHILE = "another box office sells the seat while it waits for the row: None"
 STATUS = "select status::text from seats where id = $1"
 
 
@@ -111,6 +113,34 @@ async def _sell(
         await waiting.wait(0.6)  # twice what it may wait for a connection
     slow_query = await sold(await waiting, seat, "the query waits for a row, for 0.6 s: sold")
 
+    gone = {}
+    for status in ("sold", "held"):
+        seat = next(seats)
+        await look.execute("update seats set status = $2 where id = $1", seat["id"], status)
+        gone[f"the seat is {status}: None"] = await exam.call(sell, seat["id"], limit=3)
+    seat = next(seats)
+    async with look.transaction():
+        await look.execute("update seats set status = 'sold' where id = $1", seat["id"])
+        waiting = exam.start(seat["id"], of=sell, limit=6)
+        await until(waits_for_the_row, "it waits for the row")
+    gone[SOLD_MEANWHILE] = await waiting
+    for what, outcome in gone.items():
+        exam.criterion(what, outcome.returned and outcome.value is None, str(outcome))
+
+    seat = next(seats)
+    async with look.transaction():
+        await look.fetchval("select id from seats where id = $1 for update", seat["id"])
+        waiting = exam.start(seat["id"], of=sell, limit=6)
+        await until(waits_for_the_row, "it waits for the row")
+        await waiting.end()
+    await until(lambda: pool.get_idle_size() == pool.get_size(), "the connection is back", 2)
+    cancelled = pool.get_idle_size() == pool.get_size()
+    exam.criterion(
+        "the customer leaves while the query waits: the connection comes back",
+        cancelled,
+        "it does" if cancelled else f"{pool.get_idle_size()} of {pool.get_size()} are there",
+    )
+
     outcomes = [await exam.call(sell, "A1", limit=3) for _ in range(3)]
     refused = sum(isinstance(outcome.error, asyncpg.DataError) for outcome in outcomes)
     back = pool.get_idle_size() == pool.get_size()
@@ -159,6 +189,8 @@ async def _sell(
         exam.trap("at once")
     elif not slow_query:
         exam.trap("everything")
+    elif gone[SOLD_MEANWHILE].returned and gone[SOLD_MEANWHILE].value is not None:
+        exam.trap("sold again")
     elif not back:
         exam.trap("leak")
     elif not told and is_sold:

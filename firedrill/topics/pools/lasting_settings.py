@@ -23,17 +23,19 @@ HINTS = (
 
 TRAPS = {
     "once": "The first request on a connection has the settings, and the second has not: they were "
-    "set after the session had begun, and the reset at the release took them away.",
-    "each time": "The settings are right, and each request pays for them with a round trip of its "
-    "own.",
-    "codec": "The settings are right. But the codec is registered at each request, and asyncpg "
-    "then prepares every query again.",
-    "left": "The settings stay, and so does what a request leaves behind: the next one had its "
-    "time zone, and nobody lets its lock go.",
+    "set after the session had begun, and the reset at the release removed them.",
+    "each time": "The settings are right, and each request pays an extra round trip for them.",
+    "codec": "The settings are right, but asyncpg prepares every query again: it forgets prepared "
+    "statements when a codec is registered, as at each request, or keeps none.",
+    "left": "The settings stay, and so does what a request leaves behind: the next request found "
+    "its time zone or its lock.",
 }
 
 OFFICE, ZONE = "Tokyo office", "Asia/Tokyo"
+OTHER_OFFICE, OTHER_ZONE = "L'Olympia", "Europe/Paris"
+STORE = "update orders set basket = $1 where id = 2 returning basket = $1 and basket ? 'seats'"
 BASKET = "select basket from orders where id = $1"
+SHOWN = "timezone", "application_name"
 TIMES = 10
 LEFT_BEHIND = """
     set timezone = 'UTC'; set application_name = 'left behind'; select pg_advisory_lock(2)"""
@@ -59,6 +61,8 @@ async def check(exam: Examination) -> None:
             outcome = await exam.call(_use, exam, pool, tap, look, limit=20)
             if not outcome.returned:
                 exam.criterion("the pool can be used", False, str(outcome))
+            elif not exam.fallen:
+                await _another_office(exam, pool, tap)
         finally:
             pool.terminate()
 
@@ -84,13 +88,17 @@ async def _use(exam: Examination, pool: Any, tap: wire.Tap, look: Any) -> None:
 
     await pool.execute(LEFT_BEHIND)
     async with pool.acquire() as conn:
-        clean = all(await _seen(conn)) and not await conn.fetchval(LOCKS)
-    found_them = "the next one found them" if all(map(all, one_by_one)) else "not as it should be"
+        zone, name, _ = await _seen(conn)
+        clean = zone and name and not await conn.fetchval(LOCKS)
+    had_them = all(zone and name for zone, name, _ in one_by_one)
     exam.criterion(
         "a request leaves a setting and a lock: the next one has neither",
         clean,
-        "neither" if clean else found_them,
+        "neither" if clean else "the next one found them" if had_them else "zone or name is wrong",
     )
+
+    stored = await exam.call(pool.fetchval, STORE, {"event": 5, "seats": ["A1"]})
+    exam.criterion("a dict can be stored in it", stored.value is True, str(stored))
 
     await pool.fetchval(BASKET, 1)
     tap.clear()
@@ -110,6 +118,25 @@ async def _use(exam: Examination, pool: Any, tap: wire.Tap, look: Any) -> None:
         exam.trap("left")
     elif all(right) and trips > 2 * TIMES:
         exam.trap("codec" if any(event.message == "Parse" for event in tap.events) else "each time")
+
+
+async def _another_office(exam: Examination, pool: Any, tap: wire.Tap) -> None:
+    """A second pool, on the same role, and then new connections of the first one."""
+    outcome = await exam.run(tap.dsn(), OTHER_OFFICE, OTHER_ZONE)
+    if not isinstance(outcome.value, asyncpg.Pool):
+        exam.criterion("a second office opens a pool", False, str(outcome))
+        return
+    try:
+        seen = [await outcome.value.fetchval(f"show {what}") for what in SHOWN]
+        await pool.expire_connections()
+        mine = [await pool.fetchval(f"show {what}") for what in SHOWN]
+    finally:
+        outcome.value.terminate()
+    exam.criterion(
+        "a second office opens a pool: each has its own zone and name, on new connections too",
+        seen == [OTHER_ZONE, OTHER_OFFICE] and mine == [ZONE, OFFICE],
+        f"{', '.join(seen)}; {', '.join(mine)}",
+    )
 
 
 async def _request(pool: Any) -> Seen:

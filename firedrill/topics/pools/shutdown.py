@@ -1,8 +1,9 @@
-"""A shutdown that loses nobody: neither requests that pay nor requests in the queue."""
+"""A shutdown that loses nobody: requests that pay, or wait, and a connection that is lost."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,22 +20,24 @@ TITLE = "a shutdown that loses nobody"
 HINTS = (
     'Lesson 02, "close() never ends": whom does close() wait for, and whom not?',
     "Two things have to end within one limit: the requests, those in the queue included, and "
-    "close(). Who is late may be cut off. (asyncio.wait() refuses an empty set.)",
+    "close(). What is late is cancelled. (asyncio.wait() refuses an empty set.)",
     "async with asyncio.timeout(patience): wait for the requests, then await pool.close(). On "
     "TimeoutError cancel the requests that are left, and terminate the pool.",
 )
 
 TRAPS = {
     "forever": "It waits for a connection that nobody will give back. Neither the garbage "
-    "collector nor close() brings it.",
-    "cut": "Nobody was waited for. PostgreSQL went on with the payment under way all the same, and "
+    "collector nor close() brings it back.",
+    "cut": "It waited for no request. PostgreSQL finished the payment under way all the same, and "
     "its customer was told of an error.",
-    "queue": "close() waits for connections that are out. The requests in the queue got a "
-    "connection, and it was closed under them, or they got none.",
-    "an error": "One request ended with an error of its own, and the others lost their connections "
-    "for it: the first error ended the waiting for all.",
+    "queue": "close() waits for connections that are borrowed. A request in the queue got a "
+    "connection that was then closed during its query, or it got none.",
+    "an error": "One request failed, and the others lost their connections: the first error ended "
+    "the waiting for all.",
     "left": "The patience was over, and the pool was left as it was: its sessions are still open.",
     "sleeps": "It takes its whole patience even when nobody is there.",
+    "obeyed": "It cancelled a request and then waited for its end: a request may catch its "
+    "cancellation and go on.",
     "twice": "The patience was spent twice: once on the requests, once more on close().",
 }
 
@@ -47,6 +50,7 @@ GRACE = 0.7  # seconds more than its patience that a shutdown may take
 async def check(exam: Examination) -> None:
     with servers.open() as stack:
         look = await admin(stack)
+        forgotten: list[str] = []  # scenes in which a request was neither ended nor cancelled
 
         async def shut_down(
             scene: str,
@@ -56,8 +60,9 @@ async def check(exam: Examination) -> None:
             endless: bool = False,
             lost: bool = False,
             error: bool = False,
+            stubborn: bool = False,
         ) -> tuple[Outcome, int, int]:
-            """Its outcome, how many payments had ended well, and how many sessions are left."""
+            """What came of it, how many payments had ended well by then, and sessions left."""
             pool = await asyncpg.create_pool(
                 stack.postgres.dsn(),
                 min_size=1,
@@ -65,17 +70,23 @@ async def check(exam: Examination) -> None:
                 server_settings={"application_name": scene},
             )
             kept = await pool.acquire() if lost else None
-            tasks = (
-                [asyncio.ensure_future(_fails(pool))] if error else []
-            )  # first in the queue: the payments end later
+            # The one that fails is first in the queue: the payments end later.
+            tasks = [asyncio.ensure_future(_fails(pool))] if error else []
             tasks += [
                 asyncio.ensure_future(_pay(pool, number)) for number in range(1, payments + 1)
             ]
             tasks += [asyncio.ensure_future(_never_ends(pool))] if endless else []
             if tasks:
                 await until(lambda: pool.get_idle_size() == 0, "the requests are at it")
+            over = asyncio.Event()
+            if stubborn:
+                tasks.append(asyncio.ensure_future(_goes_on(pool, over)))
+                await until(lambda: pool.get_idle_size() == 0, "the requests are at it")
             outcome = await exam.run(pool, set(tasks), patience, limit=patience + 1.5)
             paid = sum(map(_ended_well, tasks))  # now, when the process would end
+            over.set()
+            if not all(task.done() or task.cancelling() for task in tasks):
+                forgotten.append(scene)
 
             async def they_are_gone() -> bool:
                 return not await look.fetchval(SESSIONS, scene)
@@ -130,6 +141,18 @@ async def check(exam: Examination) -> None:
             both.returned and both.seconds < 1 + GRACE and not left and paid_too == 1,
             _told(both, 1 + GRACE, left) + ("" if paid_too else ", and nobody has paid"),
         )
+        exam.criterion(
+            "the request that never ends was cancelled",
+            "endless" not in forgotten,
+            "it was not" if "endless" in forgotten else "it was",
+        )
+
+        ignored, _, left = await shut_down("stubborn", 1, 0.6, stubborn=True)
+        exam.criterion(
+            "and a request that catches its cancellation and goes on: closed in time all the same",
+            ignored.returned and ignored.seconds < 0.6 + GRACE and not left,
+            _told(ignored, 0.6 + GRACE, left),
+        )
 
         if lost.hung:
             exam.trap("forever")
@@ -145,6 +168,8 @@ async def check(exam: Examination) -> None:
             exam.trap("left")
         elif both.returned and both.seconds >= 1 + GRACE:
             exam.trap("twice")
+        elif ignored.hung and both.returned:
+            exam.trap("obeyed")
 
 
 async def _pay(pool: Any, order: int) -> None:
@@ -160,6 +185,14 @@ async def _fails(pool: Any) -> None:
 async def _never_ends(pool: Any) -> None:
     async with pool.acquire():
         await asyncio.Event().wait()
+
+
+async def _goes_on(pool: Any, over: asyncio.Event) -> None:
+    """Catches its cancellation, as a retry around everything does, until it is over."""
+    async with pool.acquire():
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await over.wait()
 
 
 def _ended_well(task: asyncio.Future[None]) -> bool:

@@ -1,4 +1,5 @@
-"""The errors of lesson 02. Where asyncpg logs instead of raising, the record is the error."""
+"""The errors of lesson 02. Where asyncpg writes to the log instead of raising, the record is the
+error."""
 
 from __future__ import annotations
 
