@@ -53,7 +53,7 @@ async def deadlock(exam: Examination, stack: Any, look: Any) -> bool:
     kept = await look.fetchval("select count(*) from vouchers")
     refused = outcome.value if outcome.returned else None
     exam.criterion(
-        f"a dead-lock at row 999, and row {BAD} is bad: the others are stored, that one comes back",
+        f"a deadlock at row 999, and row {BAD} is bad: the others are stored, that one comes back",
         kept == ROWS - 1 and refused == [BAD],
         f"{outcome}; {kept} stored"
         + (f", {len(refused)} refused" if isinstance(refused, list) else ""),

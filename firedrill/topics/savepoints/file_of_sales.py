@@ -18,19 +18,19 @@ from .interrupting import Interrupt, cancel, interrupted
 TITLE = "a file with bad sales"
 
 HINTS = (
-    "Print what came back: how many of the reasons are about the sale that they stand at?",
-    "A sale has to be undone alone, all three statements of it: that needs a mark before it, and "
-    "an exception that leaves the marked block. And which errors are a sale's own fault?",
+    "Print what came back: how many of the reasons are about the sale next to them?",
+    "A sale has to be undone alone, all three statements of it: that needs a savepoint before it, "
+    "and an exception that leaves its block. And which errors are a sale's own fault?",
     "One transaction() around the loop, one around sell() in it, the try around the inner one; "
     "except only SeatTaken, asyncpg.DataError and asyncpg.IntegrityConstraintViolationError.",
 )
 
 TRAPS = {
-    "aborted": "An error was caught in a transaction that it had aborted. What came after it was "
+    "aborted": "An error was caught in a transaction that it had aborted. Everything after it was "
     "refused for that reason only, or lost at the end.",
     "half": "A sale is there in part: a seat or an order stayed without the rest.",
-    "one by one": "The file was interrupted, and what was before that stays. Whoever sends it "
-    "again is told that its seats are taken.",
+    "one by one": "The file was interrupted, and the sales before that stay. If the partner "
+    "sends it again, its seats are taken.",
     "swallowed": "The import was interrupted, and took that for a bad sale: the function went on "
     "to its end.",
 }
@@ -95,7 +95,7 @@ async def check(exam: Examination) -> None:
             for text in [(refused or {}).get(number, "")]
         )
         exam.criterion(
-            "each with the reason of its own", known == len(REASONS), f"{known} of {len(REASONS)}"
+            "each with its own reason", known == len(REASONS), f"{known} of {len(REASONS)}"
         )
         exam.criterion("the connection can be used afterwards", *await usable(conn))
         aborted = isinstance(outcome.error, asyncpg.InFailedSQLTransactionError) or any(

@@ -18,8 +18,7 @@ from .interrupting import cancel, interrupted
 TITLE = "an order, with or without points"
 
 HINTS = (
-    "What do the points leave behind when they fail in PostgreSQL, and what when they fail in "
-    "Python?",
+    "What do the points leave behind if they fail in PostgreSQL, and what if they fail in Python?",
     "Only what is optional may be undone alone. The payment's error, and a cancellation, have to "
     "undo everything.",
     "async with conn.transaction() around add_points() alone, in a try with `except Exception`; "
@@ -34,6 +33,10 @@ TRAPS = {
     "cancelled, and the customer has an order all the same.",
     "swallowed": "The request was cancelled, and that was taken for a failure of the points.",
 }
+
+class ServiceAway(Exception):
+    """An error that no answer can know by its name."""
+
 
 POINTS = """
     create table points (
@@ -158,7 +161,7 @@ async def _refused_points(conn: Any, customer: int, order: int) -> None:
 
 async def _no_points_today(conn: Any, customer: int, order: int) -> None:
     await _points(conn, customer, order)
-    raise RuntimeError("the points' service is away")
+    raise ServiceAway("the points' service does not answer")
 
 
 async def _slow_points(conn: Any, customer: int, order: int) -> None:

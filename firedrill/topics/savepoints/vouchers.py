@@ -42,7 +42,7 @@ IMPATIENT = "alter role encore in database encore set deadlock_timeout = '50ms'"
 
 
 def rows(bad: int = 0) -> tuple[list[tuple[Any, ...]], list[int]]:
-    """Vouchers for orders 2 to 19; and the numbers of those that are bad, in five ways."""
+    """Vouchers for orders 2 to 19; and the numbers of those that are bad, in seven ways."""
     made: list[tuple[Any, ...]] = [(f"V{number}", 2 + number % 18, 500) for number in range(ROWS)]
     numbers = [(2 * n + 1) * ROWS // (2 * bad) for n in range(bad)]
     for n, number in enumerate(numbers):
@@ -53,5 +53,7 @@ def rows(bad: int = 0) -> tuple[list[tuple[Any, ...]], list[int]]:
             ("V0", order, cents),
             (None, order, cents),
             (code, order, 2**31),
-        )[n % 5]
+            (code, order, None),
+            (code, order, "500"),
+        )[n % 7]
     return made, numbers

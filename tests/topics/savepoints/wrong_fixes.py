@@ -319,7 +319,7 @@ async def six_attempts(pool: Any, vouchers: Sequence[Any]) -> Any:
     return None
 
 
-async def any_error_but_a_dead_lock(pool: Any, vouchers: Sequence[Any]) -> Any:
+async def any_error_but_a_deadlock(pool: Any, vouchers: Sequence[Any]) -> Any:
     async def stored(conn: Any, numbers: range) -> list[int]:
         try:
             async with conn.transaction():
@@ -454,7 +454,7 @@ async def in_sql(pool: Any, vouchers: Sequence[Any]) -> Any:
     seen: set[str] = set()
     good = []
     for number, (code, order, cents) in enumerate(vouchers):
-        if code is not None and 0 < cents < 2**31 and code not in seen:
+        if code and isinstance(cents, int) and 0 < cents < 2**31 and code not in seen:
             seen.add(code)
             good.append((number, code, order, cents))
 
@@ -472,6 +472,49 @@ async def in_sql(pool: Any, vouchers: Sequence[Any]) -> Any:
             codes = {row["code"] for row in stored}
             kept = {number for number, code, *_ in good if code in codes}
             return [number for number in range(len(vouchers)) if number not in kept]
+
+    return await again(once)
+
+
+async def the_errors_that_are_known(
+    conn: Any, customer: int, seat: str, method: str, add_points: Any
+) -> Any:
+    known: Any = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RuntimeError)
+    async with conn.transaction():
+        order, price = await take(conn, seat, customer)
+        has_points = await added(conn, customer, order, add_points, known)
+        await pay(conn, order, price, method)
+    return order, has_points
+
+
+async def print_it_again(pool: Any, vouchers: Sequence[Any]) -> Any:
+    first: dict[Any, int] = {}
+    async with pool.acquire() as conn:
+        orders = {row["id"] for row in await conn.fetch("select id from orders")}
+    for number, (code, order, cents) in enumerate(vouchers):
+        if code and order in orders and isinstance(cents, int) and 0 < cents < 2**31:
+            first.setdefault(code, number)
+
+    async def once() -> None:
+        async with pool.acquire() as conn, conn.transaction():
+            await conn.executemany(
+                f"{INSERT} on conflict (code) do update set cents = excluded.cents",
+                [vouchers[number] for number in first.values()],
+            )
+
+    await again(once)
+    return sorted(set(range(len(vouchers))) - set(first.values()))
+
+
+async def make_them_numbers(pool: Any, vouchers: Sequence[Any]) -> Any:
+    made = [
+        (code, order, int(cents) if isinstance(cents, str) else cents)
+        for code, order, cents in vouchers
+    ]
+
+    async def once() -> list[int]:
+        async with pool.acquire() as conn, conn.transaction():
+            return await in_chunks(conn, made)
 
     return await again(once)
 
@@ -501,9 +544,12 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "swallowed", any_error_but_a_query_that_was_ended),
     (1, None, by_hand),
     (2, "", a_taken_seat_is_sold_without_points),
+    (2, "", the_errors_that_are_known),
     (2, None, points_last),
     (3, "inside", again_in_the_aborted_block),
     (3, "never gives up", six_attempts),
-    (3, "blamed", any_error_but_a_dead_lock),
+    (3, "blamed", any_error_but_a_deadlock),
+    (3, "", print_it_again),
+    (3, "", make_them_numbers),
     (3, None, in_sql),
 )
