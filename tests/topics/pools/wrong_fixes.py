@@ -390,7 +390,7 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, with_a_text_codec),
     (2, "everything", limit_the_query),
     (2, "", sells_by(sell_what_is_not_sold)),
-    (2, "", forget_it_when_cancelled),
+    (2, "leak", forget_it_when_cancelled),
     (2, None, sells_by(lock_then_sell)),
     (3, "", cancel_nobody),
     (3, None, by_one_deadline),
