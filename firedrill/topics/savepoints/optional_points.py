@@ -34,6 +34,7 @@ TRAPS = {
     "swallowed": "The request was cancelled, and that was taken for a failure of the points.",
 }
 
+
 class ServiceAway(Exception):
     """An error that no answer can know by its name."""
 
