@@ -154,11 +154,11 @@ async def _results(
     rows = await look.fetch(NEW, last)
     prices = [price for (price,) in await look.fetch(PRICES)]
     paid = Counter(1 + at % 180 for at, answer in enumerate(answers) if answer == 200)
+    right = sum((Counter(row[0] for row in rows) & paid).values())
     exam.criterion(
         "each 200 has its seat, and its customer an order",
         len(prices) == answers.count(200) and Counter(row[0] for row in rows) == paid,
-        f"{len(rows)} orders, {sum((Counter(row[0] for row in rows) & paid).values())} of them of "
-        f"who got a 200, {len(prices)} seats sold",
+        f"{len(rows)} orders, {right} of them by customers who got a 200, {len(prices)} seats sold",
     )
     exam.criterion(
         "the total of each order is the price of its seat",
