@@ -25,7 +25,7 @@ def pytest_postgresql() -> Iterator[float]:
     if cache.SERVER_USER:
         os.chown(folder, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
     here, there = multiprocessing.Pipe()
-    # Forked, not started anew: nobody may not be allowed to execute this Python, but may go on in
+    # Forked, not started again: nobody may not be allowed to execute this Python, but may go on in
     # it.
     process = multiprocessing.get_context("fork").Process(
         target=_execute, args=(here, there, f"{programs}/pg_ctl", folder, free_ports(1)[0])

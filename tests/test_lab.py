@@ -95,7 +95,7 @@ def test_the_first_start_opens_the_first_lesson_beside_its_contents_and_nothing_
         assert page.tab.locator(".jp-TableOfContents-tree").is_visible()
         page.tab.locator(".jp-TableOfContents-tree .jp-tocItem").first.wait_for()
         assert page.tab.locator(".jp-Dialog, .Toastify__toast").all_inner_texts() == []
-        # Whether JupyterLab's own pages have to be built anew is not asked: that starts node for
+        # Whether JupyterLab's own pages have to be built again is not asked: that starts node for
         # each page.
         assert not json.loads(page.tab.locator("#jupyter-config-data").inner_text())["buildCheck"]
 

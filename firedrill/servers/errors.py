@@ -7,7 +7,7 @@ class Unavailable(RuntimeError):
     """The message says what was looked for, what was found and what to do next."""
 
     def _render_traceback_(self) -> list[str]:
-        """IPython shows this in place of a traceback through code that the reader did not write."""
+        """IPython shows this instead of a traceback through code that the reader did not write."""
         return [f"{type(self).__name__}: {self}"]
 
 

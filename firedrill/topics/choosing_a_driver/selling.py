@@ -19,7 +19,7 @@ HINTS = (
     "Three things are in the words of the original and in no line of the starter: the transaction "
     "around the sale, the one around first_orders, and the connection, which somebody else takes "
     "and gives back.",
-    "Inside of the loop's try: async with pool.acquire(timeout=1) as conn, conn.transaction(). "
+    "Inside the loop's try: async with pool.acquire(timeout=1) as conn, conn.transaction(). "
     "The limit for locks is SET LOCAL in it; first_orders with `on conflict do nothing`, or in a "
     "nested transaction(); the basket with json.dumps.",
 )
@@ -29,11 +29,11 @@ TRAPS = {
     "itself.",
     "swallowed": "A number came back, and nothing is stored: PostgreSQL's error was caught inside "
     "of the transaction, and its COMMIT was a rollback.",
-    "inside": "It was tried again where that cannot help: inside of the transaction that the "
+    "inside": "It was tried again where that cannot help: inside the transaction that the "
     "conflict has ended, or not at COMMIT, which raises conflicts, too.",
     "no limit": "A seat that somebody holds was waited for without a limit. Outside of a "
     "transaction SET LOCAL has no effect.",
-    "for ever": "All connections were taken, and it waited on. The original's pool gives up by "
+    "forever": "All connections were taken, and it waited on. The original's pool gives up by "
     "itself; asyncpg's does not.",
     "leak": "A connection was not given back when the sale failed, or was cancelled. After as "
     "many as the pool has connections, nobody can buy.",
@@ -130,7 +130,7 @@ async def _errors(sale: Sale) -> bool:
 
 async def _conflicts(sale: Sale) -> bool:
     for where, sqlstate, what, seat in (
-        ("insert", "40P01", "a dead-lock at the first attempt", "B1"),
+        ("insert", "40P01", "a deadlock at the first attempt", "B1"),
         ("commit", "40001", "40001 at the first COMMIT", "B2"),
     ):
         outcome, stored, tried = await sale.refused(where, 1, sqlstate, seat)

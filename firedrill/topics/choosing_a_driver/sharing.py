@@ -38,7 +38,7 @@ async def waits(sale: Sale) -> bool:
         str(outcome),
     )
     if outcome.hung:
-        sale.exam.trap("for ever")
+        sale.exam.trap("forever")
         return True
     await sale.admin.execute(SLOW)
     outcome, stored = await sale.sell(27, "C4")

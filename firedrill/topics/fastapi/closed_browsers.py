@@ -29,7 +29,7 @@ HINTS = (
 TRAPS = {
     "runs on": "The client has gone, and PostgreSQL works on for nobody.",
     "ends all": "The report of a client that was still waiting was ended, too.",
-    "waits for ever": "The pool was full, and the client heard nothing, or heard it too late.",
+    "waits forever": "The pool was full, and the client heard nothing, or heard it too late.",
     "leaks": "After a client had gone, its connection did not come back to the pool.",
     "restarts all": "live asked PostgreSQL. When that is down for a moment, the orchestrator "
     "restarts every process.",
@@ -144,7 +144,7 @@ async def _reports(exam: Examination, look: Any, ask: Client) -> str:
     if both and not still and answer != 200:
         return "ends all"
     if both and not told:
-        return "waits for ever"  # and may then get a connection for a client that has gone
+        return "waits forever"  # and may then get a connection for a client that has gone
     if both and not ended:
         return "runs on"
     if both and not again:

@@ -23,7 +23,7 @@ FIRST_SEAT = 401  # of 100 free ones
 CONTESTED = 480
 UNKNOWN = 999999  # a customer who does not exist
 SESSIONS = f"select count(*) from pg_stat_activity where usename = '{ROLE}' and "
-Answer = int | str  # the status, or what came in place of an answer
+Answer = int | str  # the status, or what came instead of an answer
 
 
 class Client:

@@ -29,7 +29,7 @@ TRAPS = {
     "in production.",
     "unclosed": "Nobody closes the connections; the garbage collector does, at a time of its own.",
     "commits": "The code under test has committed by itself, the test is green, and its rows stay "
-    "for ever.",
+    "forever.",
 }
 
 ORDERLY = ("sells", "sells_again", "sql_error", "counts")

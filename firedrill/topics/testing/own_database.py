@@ -17,7 +17,7 @@ HINTS = (
     "same file now?",
     "create database … template encore_template, over ADMIN_URL, and a pool on it; all in a "
     "fixture of the test's own scope. The name has to be one that nobody else has at this moment.",
-    'name = f"test_{uuid.uuid4().hex}"; DATABASE_URL with this name in place of encore; after the '
+    'name = f"test_{uuid.uuid4().hex}"; DATABASE_URL with this name instead of encore; after the '
     "yield pool.terminate(), which does not wait, and drop database … with (force).",
 )
 

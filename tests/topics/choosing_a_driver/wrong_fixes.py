@@ -353,7 +353,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (2, "swallowed"): catch_it_in_the_transaction,
     (2, "inside"): try_again_in_the_transaction,
     (2, "no limit"): the_limit_before_the_transaction,
-    (2, "for ever"): wait_for_a_connection,
+    (2, "forever"): wait_for_a_connection,
     (2, "leak"): release_at_the_end,
     (2, "for everybody"): a_codec_in_the_pool,
     (3, "not committed"): close_only,

@@ -277,7 +277,7 @@ TRAPS = {
     (2, "half"): _solution(2, TWO_TRANSACTIONS),
     (3, "runs on"): _starter(3, ASKS_FIRST, SOON, LIVES, IS_READY),
     (3, "ends all"): _solution(3, ("min_size=1,", "min_size=1, command_timeout=1,")),
-    (3, "waits for ever"): _solution(3, ("acquire(timeout=0.5)", "acquire()")),
+    (3, "waits forever"): _solution(3, ("acquire(timeout=0.5)", "acquire()")),
     (3, "leaks"): _solution(
         3,
         (

@@ -399,7 +399,7 @@ async def a_set_for_a_lock(dsn: str, work: Any) -> None:
 
 
 async def catch_being_cancelled(dsn: str, work: Any) -> None:
-    for _ in range(5):  # for ever, at work; here somebody has to end it
+    for _ in range(5):  # forever, at work; here somebody has to end it
         with contextlib.suppress(asyncio.CancelledError):
             await _work(dsn, lambda conn: _in_a_block(conn, work, f"{NEXT} skip locked"))
 
