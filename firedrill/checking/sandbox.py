@@ -24,6 +24,8 @@ from typing import Any, Self
 from .outcome import Outcome
 
 TICK = 0.25  # seconds between two looks at the event loop: is it running?
+# What asyncio says of a task, and asyncpg of a connection that is released in a transaction.
+NOISE = ("never retrieved", "Resetting connection with an active transaction")
 CANCELLATIONS = 10  # code that swallows CancelledError gets several, a tenth of a second apart
 
 # Set inside the learner's code, and inherited by each task that it starts.
@@ -211,8 +213,8 @@ class Sandbox:
         return task
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An error of a learner's task is in the report, not in the notebook as noise."""
-        if "never retrieved" in context.get("message", ""):
+        """An error of a learner's task or connection is in the report, not below it as noise."""
+        if any(noise in context.get("message", "") for noise in NOISE):
             return
         if self._handler:
             self._handler(loop, context)
