@@ -30,6 +30,7 @@ from firedrill.checking.report import Report
 from firedrill.expect import describe
 
 from ..errors.pastes import PASTES
+from ..site import engine
 from .code import written
 
 AT_ONCE = 4  # checks
@@ -262,6 +263,23 @@ class ErrorProofs:
             if entry.id not in (found if only_timed_out else found[:1]):
                 missed[paste] = (found, text)
         assert not missed
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def in_javascript(cls) -> Iterator[engine.Answers]:
+        with engine.started() as answers:
+            yield answers
+
+    @pytest.mark.skipif(engine.NODE is None, reason="there is no node")
+    def test_the_site_gives_the_same_answer_to_it(
+        self,
+        entry: errors.Entry,
+        raised: Callable[[errors.Entry], BaseException],
+        in_javascript: engine.Answers,
+    ) -> None:
+        texts = [pasted(raised(entry)) for pasted in PASTES.values()]
+        for text, answer in zip(texts, in_javascript(texts), strict=True):
+            assert answer == engine.of_python(text), text
 
     def test_its_class_and_sqlstate_are_those_raised(
         self, entry: errors.Entry, raised: Callable[[errors.Entry], BaseException]
