@@ -38,9 +38,15 @@ bench-against: tester       ## this commit and another one, in turns: make bench
 atlas: tester            ## what differs between versions, measured: writes VERSIONS.md
 	$(BIN)/python -m firedrill.atlas $(ARGS)
 
+site: learner            ## static pages of lessons and errors: make site SITE_URL=https://drills.example/
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv/site
+	@$(UV) pip install --quiet --python .venv/site/bin/python --require-hashes -r site/requirements.lock
+	@.venv/site/bin/python -m firedrill.authoring.site
+
 lock: tester             ## the newest releases that requirements.txt allows
 	$(UV) pip compile --quiet --upgrade $(COMPILE) --no-emit-package firedrill requirements.txt -o requirements.lock
 	$(UV) pip compile --quiet --upgrade $(COMPILE) -c requirements.lock tests/requirements.txt -o tests/requirements.lock
+	$(UV) pip compile --quiet --upgrade $(COMPILE) site/requirements.txt -o site/requirements.lock
 	echo uv | $(UV) pip compile --quiet --upgrade $(COMPILE) - -o firedrill/authoring/uv.lock
 
 # --no-strip-extras: pip takes a hashed file only if it pins the extras as well.
