@@ -13,10 +13,11 @@ ERRORS = [name for name in PAGES if name.startswith("errors/") and name != "erro
 project = html_title = "asyncpg fire drills"
 copyright = "the authors; text CC BY 4.0, code MIT"
 language = "en"
+highlight_language = "text"  # lessons show errors and logs without naming a language
+pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
 extensions = ["myst_nb"]
 nb_execution_mode = "off"  # the stored outputs are the ones that the checks compare
 nb_merge_streams = True
-myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 3
 myst_heading_slug_func = "firedrill.authoring.site.slugs.anchor"
 smartquotes = False  # code is quoted

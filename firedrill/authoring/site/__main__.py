@@ -1,5 +1,6 @@
-"""Builds the site: `make site`, or `make site SITE_URL=https://drills.example/` for canonical links.
+"""Builds the site: `make site`, or `make site SITE_URL=https://drills.example/`, which names it.
 
+The address is for canonical links and the sitemap; no page needs it.
 Runs with the Python of .venv/site. Pages that did not change are not built again.
 """
 
@@ -15,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from ... import course
 from ...errors import source
-from . import box, lessons, pages
+from . import access, box, lessons, pages
 
 SITE = course.REPOSITORY / "site"
 BUILD = SITE / "build"
@@ -37,9 +38,10 @@ def main() -> int:
     _write(BUILD / "pages.json", json.dumps(descriptions, indent=1))
     _write(BUILD / DATA, box.script())
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
-    options = ["-c", SITE, "-d", BUILD / "doctrees", PAGES, HTML]
+    options: list[str | Path] = ["-c", SITE, "-d", BUILD / "doctrees", PAGES, HTML]
     if done := subprocess.run([*command, *options]).returncode:
         return done
+    access.finish(HTML)
     _write(HTML / "sitemap.xml", sitemap([*descriptions]))
     print(f"{len(made)} pages in {time.monotonic() - began:.0f} s: {HTML / 'index.html'}")
     return 0

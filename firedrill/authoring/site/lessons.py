@@ -67,7 +67,9 @@ def proof(lesson: course.Lesson, section: str, expressions: tuple[str, ...]) -> 
 
     Those of the section first. Both are empty if the lesson prints it nowhere.
     """
-    here, within, elsewhere = "", [], []
+    here = ""
+    within: list[tuple[str, str]] = []
+    elsewhere: list[tuple[str, str]] = []
     for cell in source(lesson)["cells"]:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":

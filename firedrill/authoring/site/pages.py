@@ -13,6 +13,7 @@ from ...errors import Entry, source
 from ..readme import TEN
 from . import lessons, slugs
 
+ATLAS = course.REPOSITORY / "VERSIONS.md"
 Page = tuple[str, str]  # its Markdown and its description
 LONGEST = 155  # characters of a description that search engines show
 
@@ -39,13 +40,14 @@ def name(entry: Entry) -> str:
 
 def start() -> Page:
     rows = [
-        f"| [{one.number:02} {one.title}](lessons/{one.name}.ipynb) | {one.breaks} | {one.minutes} |"
+        f"| [{one.number:02} {one.title}](lessons/{one.name}.ipynb) | {one.breaks} "
+        f"| {one.minutes} |"
         for one in course.lessons()
     ]
     by_key = {(one.lesson, one.id): one for one in source.all_entries()}
     ten = [f"- {_link(by_key[key], 'errors/')}" for key in TEN]
     toc = "\n".join(f"{one.number:02} {one.title} <lessons/{one.name}>" for one in course.lessons())
-    atlas = "Which version does what <versions>" if _atlas().exists() else ""
+    atlas = "Which version does what <versions>" if ATLAS.exists() else ""
     template = course.REPOSITORY / "site/index.md"
     return template.read_text(encoding="utf-8").format(
         errors=len(by_key), ten="\n".join(ten), lessons="\n".join(rows), toc=toc, atlas=atlas
@@ -81,7 +83,7 @@ def error(entry: Entry) -> Page:
     if entry.sqlstate:
         raised.append(f"SQLSTATE {code(entry.sqlstate)}")
     if raised:
-        parts.append(f"{', '.join(raised)}\n{{.raised}}")
+        parts.append(", ".join(raised))
     parts.append(plain(entry.means))
     if entry.apart:
         parts.append("## Which cause is it")
@@ -124,13 +126,9 @@ def _source(thread: str) -> str:
     return f"The servers of this course do not raise it; [{plain(thread)}]({address}) shows it."
 
 
-def _atlas() -> course.Path:
-    return course.REPOSITORY / "VERSIONS.md"
-
-
 def atlas() -> Page | None:
     """VERSIONS.md, if the repository has it."""
-    if not _atlas().exists():
+    if not ATLAS.exists():
         return None
-    text = lessons.linked(_atlas().read_text(encoding="utf-8"), "lessons/")
+    text = lessons.linked(ATLAS.read_text(encoding="utf-8"), "lessons/")
     return text, "What each version of PostgreSQL, PgBouncer and asyncpg does differently."
