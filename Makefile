@@ -61,4 +61,4 @@ tester:
 help:                       ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-.PHONY: learner tester bench-against lab test index style types checks notebooks bench atlas lock help
+.PHONY: learner tester bench-against lab test index style types checks notebooks bench atlas site lock help
