@@ -78,6 +78,12 @@ def test_no_topic_imports_another(slug: str) -> None:
             assert not others, f"{module} imports {others}"
 
 
+def test_no_topic_goes_past_the_door_to_a_learners_code() -> None:
+    for module in modules():
+        if topic(module):
+            assert "firedrill.checking.sandbox" not in imports_of(module), module
+
+
 def test_imports_run_one_way() -> None:
     upwards = [
         f"{module} imports {one}"

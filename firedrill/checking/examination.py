@@ -12,6 +12,8 @@ from .outcome import Outcome
 from .report import Criterion
 from .sandbox import Running, Sandbox
 
+__all__ = ["Examination", "Running"]  # what a check needs to name
+
 
 class Examination:
     """Runs the learner's code, whatever it does, and notes criteria and traps. Never the answer.

@@ -31,7 +31,7 @@ async def what_goes_away(exam: Examination, postgres: Server) -> None:
 
     postgres.stop()
     back = asyncio.create_task(_start_after(0.4, postgres))
-    named = postgres.dsn().replace(postgres.host, NAME)
+    named = postgres.dsn(host=NAME)
     with name_of("127.0.0.2", postgres.host):  # PostgreSQL listens on the second
         outcome = await exam.run(named, 5.0, limit=8)
     exam.criterion(
@@ -56,7 +56,7 @@ async def what_goes_away(exam: Examination, postgres: Server) -> None:
     exam.criterion("there are too many connections (53300), for half a second", *seen, timed=True)
 
     async with that_hangs_up() as (port, times):
-        dsn = postgres.dsn().replace(f":{postgres.port}/", f":{port}/")
+        dsn = postgres.dsn(port=port)
         outcome = await exam.run(dsn, 1.0, limit=3)
         tries = times()
     exam.criterion(
@@ -69,7 +69,7 @@ async def what_goes_away(exam: Examination, postgres: Server) -> None:
 
 async def what_stays(exam: Examination, postgres: Server) -> None:
     before = _log_ins_refused(postgres)
-    outcome = await exam.run(postgres.dsn().replace(postgres.password, "wrong"), 1.0, limit=3)
+    outcome = await exam.run(postgres.dsn(password="wrong"), 1.0, limit=3)
     tries = _log_ins_refused(postgres) - before
     exam.criterion(
         "the password is wrong: the error arrives after one try",
@@ -79,7 +79,7 @@ async def what_stays(exam: Examination, postgres: Server) -> None:
     if tries > 1:
         exam.trap("every error")
 
-    named = postgres.dsn().replace(postgres.host, NAME)
+    named = postgres.dsn(host=NAME)
     with name_of(error=socket.EAI_NONAME) as asked:
         outcome = await exam.run(named, 1.0, limit=3)
     exam.criterion(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...checking.connections import admin
-from ...checking.examination import Examination
+from ...checking.examination import Examination, Running
 from ...checking.outcome import Outcome
-from ...checking.sandbox import Running
 from ...checking.waiting import until
 from .placed import Order, State, is_written, less, parts, seen, state_of
 from .shop import (

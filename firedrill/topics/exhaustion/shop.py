@@ -13,9 +13,8 @@ import asyncpg
 
 from ... import servers
 from ...checking.connections import admin
-from ...checking.examination import Examination
+from ...checking.examination import Examination, Running
 from ...checking.outcome import Outcome
-from ...checking.sandbox import Running
 from ...checking.waiting import until
 from ...servers import Stack
 from ...servers.server import ROLE

@@ -8,8 +8,7 @@ from typing import Any
 
 from ... import wire
 from ...checking.connections import admin
-from ...checking.examination import Examination
-from ...checking.sandbox import Running
+from ...checking.examination import Examination, Running
 from ...checking.waiting import until
 from ...servers.server import ROLE
 from ...servers.stack import Stack

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...checking.examination import Examination
-from ...checking.sandbox import Running
+from ...checking.examination import Examination, Running
 from ...checking.waiting import until
 from ...servers.stack import Stack
 

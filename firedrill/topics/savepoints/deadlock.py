@@ -9,8 +9,7 @@ import asyncpg
 
 from ... import wire
 from ...checking.connections import admin
-from ...checking.examination import Examination
-from ...checking.sandbox import Running
+from ...checking.examination import Examination, Running
 from .interrupting import interrupted, until_waiting
 from .vouchers import BAD, IMPATIENT, ROWS, rows
 

@@ -9,9 +9,8 @@ import asyncpg
 
 from ... import servers
 from ...checking.connections import admin, usable
-from ...checking.examination import Examination
+from ...checking.examination import Examination, Running
 from ...checking.outcome import Outcome
-from ...checking.sandbox import Running
 from .books import LOCKED, NEW_DAY, books
 from .interrupting import Interrupt, cancel, interrupted
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ...checking.examination import Examination
+from ...checking.examination import Examination, Running
 from ...checking.outcome import Outcome
-from ...checking.sandbox import Running
 from ...checking.waiting import until
 
 BLOCKED = "select count(*) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0"

@@ -9,9 +9,8 @@ import asyncpg
 
 from ... import servers, wire
 from ...checking.connections import admin
-from ...checking.examination import Examination
+from ...checking.examination import Examination, Running
 from ...checking.outcome import Outcome
-from ...checking.sandbox import Running
 from .deadlock import deadlock
 from .interrupting import Interrupt, cancel, interrupted
 from .vouchers import ALWAYS, ROWS, SCHEMA, rows

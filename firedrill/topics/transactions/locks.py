@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import views
-from ...checking.sandbox import Running
+from ...checking.examination import Running
 from ...checking.waiting import until
 from ...servers.stack import Stack
 
