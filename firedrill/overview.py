@@ -15,7 +15,9 @@ def as_text() -> str:
     lines = []
     for lesson in course.lessons():
         marks = "".join("✔" if row["passed"] else "–" for row in rows() if row["lesson"] == lesson)
-        lines.append(f"{lesson.name:<34}{'read' if lesson.name in read else '':<6}{marks}")
+        folder = "exercises" if marks else "notebooks"
+        state = "read" if lesson.name in read else ""
+        lines.append(f"{marks:<5}{state:<6}{folder}/{lesson.name}.ipynb: {lesson.title}")
     total = len(rows())
     next_one = next((one for one in course.lessons() if not _is_finished(one)), None)
     if next_one:
