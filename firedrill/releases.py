@@ -17,6 +17,8 @@ from pathlib import Path
 
 from .servers import Unavailable, cache
 
+# Where a uv may be: `make` fetches one into .venv/uv if the machine has none.
+PLACES = (f"{sys.prefix}/bin", f"{sys.prefix}/uv/bin", os.environ.get("PATH", os.defpath))
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -44,7 +46,7 @@ def _install(version: str, folder: Path) -> None:
     """Only a wheel: a build needs a compiler, and fails on a Python newer than the release."""
     if importlib.util.find_spec("pip"):
         install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install"]
-    elif uv := shutil.which("uv", path=f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}"):
+    elif uv := shutil.which("uv", path=os.pathsep.join(PLACES)):
         install = [uv, "pip", "install", f"--python={sys.executable}"]
     else:
         raise Unavailable("Looked for pip or uv, which fetch other releases of asyncpg: neither.")

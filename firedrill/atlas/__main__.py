@@ -94,6 +94,8 @@ async def _measure(names: list[str]) -> tuple[dict[str, dict[str, str]], dict[st
             )
             assert process.stdout
             async for line in process.stdout:
+                if not line.startswith(b"["):  # servers are being fetched
+                    continue
                 name, answer = json.loads(line)
                 if name == "versions":
                     found[axis][title] = answer

@@ -95,7 +95,9 @@ class Task:
 
         passed = not exam.fallen and all(met for _, met, _ in exam.criteria)
         if not passed and (exam.is_timed or missed) and pace.look():
-            return self._report("could not judge", reason=TOO_BUSY.format(pace=pace))
+            reason = TOO_BUSY.format(pace=pace)
+            seen = tuple(exam.criteria), tuple(exam.fallen)
+            return self._report("could not judge", *seen, reason=reason)
         if passed and Path.cwd().name != "solutions":  # whoever runs the solution has not solved it
             seconds = time.monotonic() - self._opened
             progress.record(self.exercise, self.number, seconds, self._shown[0])

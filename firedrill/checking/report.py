@@ -57,8 +57,8 @@ class Report:
 
     def __repr__(self) -> str:
         lines = [f"Task {self.number}, {self.title}: {self.status}"]
-        if self.reason:
-            lines += wrapped(self.reason, "  ")
+        if self.reason:  # what was seen is kept, and not shown: it may be the machine's fault
+            return "\n".join([*lines, *wrapped(self.reason, "  ")])
         for what, met, measured in self._ordered:
             lines += wrapped(f"{'✔' if met else '✘'}  {what} — {measured}", "     ")
         if self.error:
@@ -84,7 +84,7 @@ class Report:
         title = html.escape(f"Task {self.number}, {self.title}")
         parts = [f"<p><strong>{title}</strong> {_badge(self.status, COLOURS[self.status])}</p>"]
         if self.reason:
-            parts.append(f"<p>{html.escape(self.reason)}</p>")
+            return f"{parts[0]}\n<p>{html.escape(self.reason)}</p>"
         if rows:
             parts.append(f"<table><tbody>{''.join(rows)}</tbody></table>")
         if self.error:

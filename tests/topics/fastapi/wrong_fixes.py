@@ -331,7 +331,7 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
     (2, "stays taken", _solution(2, ONLY_REFUSALS)),
     (
         2,
-        "",
+        "half",
         _solution(
             2,
             ORDERS_FIRST,
@@ -342,7 +342,7 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
             ),
         ),
     ),
-    (2, "", _solution(2, FREES_ALL)),
+    (2, "sells what may be paid", _solution(2, FREES_ALL)),
     (2, "", _solution(2, ASKS_AGAIN)),
     (3, "", _solution(3, NOT_AT_ONCE)),
     (3, "", _solution(3, ("asyncio.timeout(1)", "asyncio.timeout(None)"))),
