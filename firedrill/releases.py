@@ -61,5 +61,5 @@ def _install(version: str, folder: Path) -> None:
         raise Unavailable(
             f"There is no asyncpg {version} that is built for Python {PYTHON}:\n"
             + "\n".join(errors[-2:] or [done.stderr.strip()[-300:]])
-            + "\nTake another release, or another Python: https://pypi.org/project/asyncpg/#files"
+            + "\nTake another release, or another Python."
         )
