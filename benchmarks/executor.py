@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
 from firedrill.servers import cache, debian
-from firedrill.servers.server import free_ports
+from firedrill.servers.server import Ports
 
 from .ending import undisturbed
 from .ways import answer
@@ -24,11 +24,12 @@ def pytest_postgresql() -> Iterator[float]:
     folder = tempfile.mkdtemp(dir=cache.folder())
     if cache.SERVER_USER:
         os.chown(folder, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
+    ports = Ports(1)
     here, there = multiprocessing.Pipe()
     # Forked, not started again: nobody may not be allowed to execute this Python, but may go on in
     # it.
     process = multiprocessing.get_context("fork").Process(
-        target=_execute, args=(here, there, f"{programs}/pg_ctl", folder, free_ports(1)[0])
+        target=_execute, args=(here, there, f"{programs}/pg_ctl", folder, ports.numbers[0])
     )
     process.start()
     there.close()

@@ -17,7 +17,7 @@ import asyncpg
 
 from firedrill.servers import docker
 from firedrill.servers import open as open_pair
-from firedrill.servers.server import free_ports
+from firedrill.servers.server import Ports
 
 from .ending import run, undisturbed
 
@@ -48,7 +48,8 @@ def embedded() -> Iterator[float]:
 @contextlib.contextmanager
 def compose() -> Iterator[float]:
     docker.check()
-    postgres, pgbouncer = free_ports(2)
+    ports = Ports(2)
+    postgres, pgbouncer = ports.numbers
     project = (
         "docker",
         "compose",

@@ -13,7 +13,7 @@ from pathlib import Path
 from . import versions
 from .errors import PortTaken, Unavailable
 from .route import Address
-from .server import DATABASE, POOL_MODES, Server, Status, free_ports
+from .server import DATABASE, POOL_MODES, Ports, Server, Status
 from .stack import Stack
 from .versions import Wanted
 
@@ -171,7 +171,8 @@ class DockerStack(Stack):
         return f"docker compose --project-name {self.project} down --volumes --timeout 0\n"
 
     def _open(self) -> None:
-        postgres, pgbouncer = free_ports(2)
+        self._ports = Ports(2)
+        postgres, pgbouncer = self._ports.numbers
         password = secrets.token_urlsafe(12)
         settings = self.folder / "pgbouncer.ini"  # the pair's own, as it may be rerouted
         shutil.copyfile(REPOSITORY / "docker/pgbouncer/pgbouncer.ini", settings)

@@ -19,7 +19,7 @@ from pathlib import Path
 from . import cache, debian, host, template, versions
 from .errors import PortTaken
 from .host import Programs
-from .server import DATABASE, POOL_MODES, ROLE, SUPERUSER, Server, Status, free_ports
+from .server import DATABASE, POOL_MODES, ROLE, SUPERUSER, Ports, Server, Status
 from .stack import Stack
 from .template import AS_SERVER_USER, CONFIGURATION
 
@@ -190,7 +190,8 @@ class LocalStack(Stack):
         password = template.password()
         if cache.SERVER_USER:
             os.chown(self.folder, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
-        port, bouncer_port = free_ports(2)
+        self._ports = Ports(2)
+        port, bouncer_port = self._ports.numbers
         self.address = ("127.0.0.1", port)
         self.postgres = Process(
             "PostgreSQL",

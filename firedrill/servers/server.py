@@ -9,6 +9,7 @@ import contextlib
 import random
 import socket
 import struct
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -173,15 +174,29 @@ class Server(ABC):
             return False
 
 
-def free_ports(count: int) -> list[int]:
-    """Below 32768, where outgoing connections get theirs: one of these could take the port of a
-    stopped server."""
-    with contextlib.ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            probe = held.enter_context(socket.socket())
+class Ports:
+    """Free ports of 127.0.0.1, held until `close()`.
+
+    Below 32768, where outgoing connections get theirs: one of these could take the port of a
+    stopped server. Other pairs pass over them, also while nothing listens there: on Linux a bound
+    socket that does not listen keeps a port, and leaves it to a server that sets SO_REUSEADDR, as
+    PostgreSQL, PgBouncer and the Docker engine do.
+    https://man7.org/linux/man-pages/man7/socket.7.html
+    """
+
+    def __init__(self, count: int) -> None:
+        self._held = contextlib.ExitStack()
+        self.numbers: list[int] = []
+        while len(self.numbers) < count:
             port = random.randrange(20000, 32000)
             with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                ports.append(port)
-        return ports
+                holder = self._held.enter_context(socket.socket())
+                holder.bind((Server.host, port))
+                # Only now: two that may be reused could be bound to the same port.
+                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self.numbers.append(port)
+        if sys.platform != "linux":
+            self.close()
+
+    def close(self) -> None:
+        self._held.close()

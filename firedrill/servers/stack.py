@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 from . import cache
 from .errors import PortTaken
 from .route import Address, reroute
-from .server import Server
+from .server import Ports, Server
 from .versions import Wanted
 
 # A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill
@@ -33,6 +33,7 @@ class Stack(ABC):
     postgres: Server
     pgbouncer: Server
     address: Address  # of PostgreSQL, as PgBouncer sees it
+    _ports: Ports | None = None
 
     def __init__(self, wanted: Wanted = Wanted()) -> None:  # noqa: B008  a tuple
         """Raises `Unavailable`; nothing is left behind then."""
@@ -112,6 +113,8 @@ class Stack(ABC):
             self._watchdog.stdin.close()
             self._watchdog.wait(timeout=60)
             self._reap()
+            if self._ports:
+                self._ports.close()
             self._owner.close()
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -16,7 +17,7 @@ from . import cache, versions
 from .apt import ROOM
 from .errors import Unavailable
 from .host import version
-from .server import SUPERUSER, free_ports
+from .server import SUPERUSER, Ports
 
 CONFIGURATION = Path(__file__).parents[2] / "docker"
 SETTINGS = CONFIGURATION / "postgres/postgresql.conf"
@@ -171,32 +172,33 @@ def _make(programs: Path, data: Path) -> None:
         )
     with open(data / "postgresql.conf", "a") as file:
         file.write(SETTINGS.read_text())
-    (port,) = free_ports(1)
-    control = (programs / "pg_ctl", "-D", data, "-l", data / "making.log", "--wait")
-    run(
-        *control,
-        "start",
-        "-o",
-        f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=",
-        **AS_SERVER_USER,
-    )
-    try:
+    with contextlib.closing(Ports(1)) as ports:
+        (port,) = ports.numbers
+        control = (programs / "pg_ctl", "-D", data, "-l", data / "making.log", "--wait")
         run(
-            programs / "psql",
-            "--quiet",
-            "--no-psqlrc",
-            "--file",
-            SHOP,
-            env=os.environ
-            | {
-                "PGHOST": "127.0.0.1",
-                "PGPORT": str(port),
-                "PGUSER": SUPERUSER,
-                "PGDATABASE": "postgres",
-                "PGPASSWORD": password(),
-                "POSTGRES_PASSWORD": password(),
-            },
+            *control,
+            "start",
+            "-o",
+            f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=",
+            **AS_SERVER_USER,
         )
-    finally:
-        run(*control, "stop", "-m", "fast", **AS_SERVER_USER)
+        try:
+            run(
+                programs / "psql",
+                "--quiet",
+                "--no-psqlrc",
+                "--file",
+                SHOP,
+                env=os.environ
+                | {
+                    "PGHOST": "127.0.0.1",
+                    "PGPORT": str(port),
+                    "PGUSER": SUPERUSER,
+                    "PGDATABASE": "postgres",
+                    "PGPASSWORD": password(),
+                    "POSTGRES_PASSWORD": password(),
+                },
+            )
+        finally:
+            run(*control, "stop", "-m", "fast", **AS_SERVER_USER)
     (data / "making.log").unlink()

@@ -4,6 +4,7 @@ however the notebook ends."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pty
 import signal
@@ -183,16 +184,29 @@ def test_a_port_that_was_taken_meanwhile_is_named(stack: Stack) -> None:
     assert ask(stack.postgres.dsn()) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a bound port is not given twice on Linux")
+def test_the_port_of_a_stopped_server_is_kept_for_it(
+    stack: servers.Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from firedrill.servers import server
+
+    with stack.pgbouncer.down():
+        ports = iter([stack.pgbouncer.port, 31001])
+        monkeypatch.setattr(server.random, "randrange", lambda *_: next(ports))
+        with contextlib.closing(server.Ports(1)) as others:
+            assert others.numbers == [31001]
+
+
 def test_a_taken_port_is_given_up_for_another_when_a_pair_opens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from firedrill.servers import local, server
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ports = iter([[taken.getsockname()[1], 31001]])
-        monkeypatch.setattr(
-            local, "free_ports", lambda count: next(ports, None) or server.free_ports(count)
-        )
+        first = server.Ports(2)
+        first.numbers[0] = taken.getsockname()[1]
+        ports = iter([first])
+        monkeypatch.setattr(local, "Ports", lambda count: next(ports, None) or server.Ports(count))
         with servers.open("embedded") as stack:
             assert stack.postgres.port != taken.getsockname()[1]
             assert ask(stack.postgres.dsn()) == 1
