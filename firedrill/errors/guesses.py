@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from . import general, paste
@@ -40,19 +41,22 @@ def alone(flat: str) -> list[Found]:
         textless = [one for one in found if one.entry.frames]
         return textless or found
     state = flat.strip().upper()
+    if not paste.sqlstates(state):
+        return []
     return [
         Found(one.entry, POSSIBLE, "only the SQLSTATE")
         for one in searched()
-        if paste.sqlstates(state) and one.entry.sqlstate == state
+        if one.entry.sqlstate == state
     ]
 
 
-def _stems(text: str) -> set[str]:
-    return {
+@functools.lru_cache(2000)  # the words of the entries, which are the same for each paste
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(
         re.sub(r"(?:ing|ed|es|s|e)$", "", word)
         for word in re.findall(r"[a-z0-9_]+", text.lower())
         if word not in _STOP
-    }
+    )
 
 
 def by_words(flat: str) -> list[Found]:
