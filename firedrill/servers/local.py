@@ -23,17 +23,29 @@ from .server import DATABASE, POOL_MODES, ROLE, SUPERUSER, Ports, Server, Status
 from .stack import Stack
 from .template import AS_SERVER_USER, CONFIGURATION
 
-# The number of a process may have been given to another since it was written down, hence `ours`.
-# Frozen processes must go on to hear the signal. A PostgreSQL that was killed has left a shared
-# memory segment.
+# The number of a process may have been given to another since it was written down, hence `ours`: a
+# shell's `read` drops the zeros between the arguments. Frozen processes must go on to hear the
+# signal. A PostgreSQL that was killed has left a shared memory segment. Builtins of the shell do
+# most of it: a process more costs as much as all of them.
 CLEANUP = """
-ours() { { cat "/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qaF "$PWD"; }
+ours() {
+    text=
+    if [ -d /proc/self ]
+    then read -r text <"/proc/$1/cmdline"
+    else text=$(ps -o args= -p "$1")
+    fi
+    case $text in *"$PWD"*) return 0; esac
+    return 1
+}
+again() { try=$((try + 1)); [ $try -le "$1" ]; }
 for file in *.pid; do
-    for try in $(seq 50); do [ -s "$file" ] && break; sleep 0.02; done
+    try=0; until [ -s "$file" ]; do again 50 || break; sleep 0.02; done
     read -r pid <"$file" && ours "$pid" || continue
     kill -QUIT "$pid"
-    kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children" || pgrep -P "$pid")
-    for try in $(seq 250); do ours "$pid" || continue 2; sleep 0.02; done
+    children=; read -r children <"/proc/$pid/task/$pid/children"
+    [ -d /proc/self ] || children=$(pgrep -P "$pid")
+    kill -CONT "$pid" $children
+    try=0; while again 250; do ours "$pid" || continue 2; sleep 0.02; done
     kill -KILL "$pid"
 done 2>/dev/null
 if [ -f data/postmaster.pid ]; then
@@ -42,7 +54,7 @@ fi 2>/dev/null
 """
 # Writes its process number down before it becomes the server. Until then the file is there and
 # empty: no server ever runs without the cleanup knowing of it.
-NOTE_AND_RUN = 'echo $$ >"$1.new" && mv -f "$1.new" "$1.pid" && shift && exec "$@"'
+NOTE_AND_RUN = 'echo $$ >"$1.pid" && shift && exec "$@"'
 
 
 class Process(Server):
@@ -94,7 +106,10 @@ class Process(Server):
                     "Run the set-up cell again: it opens a new pair on other ports."
                 ) from None
         self._is_paused = False
-        (self.folder / f"{self.name.lower()}.pid").write_text("")
+        number = self.folder / f"{self.name.lower()}.pid"
+        number.write_text("")
+        if cache.SERVER_USER:
+            os.chown(number, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
         with open(self._log, "ab") as log:
             # A session of its own: interrupting a kernel signals the whole process group that it is
             # in.
@@ -177,6 +192,19 @@ def _wait_until(pids: list[int], states: str) -> None:
                 time.sleep(0.0005)
 
 
+class Postgres(Process):
+    def answers(self) -> bool:
+        """Each question costs PostgreSQL a process: none is asked before it says that it is ready,
+        in the eighth line of its file.
+        https://github.com/postgres/postgres/blob/REL_17_STABLE/src/include/utils/pidfile.h
+        """
+        try:
+            lines = (self.folder / "data/postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[7].startswith(("ready", "standby")) and super().answers()
+
+
 class LocalStack(Stack):
     @abstractmethod
     def _programs(self) -> Programs: ...
@@ -193,7 +221,7 @@ class LocalStack(Stack):
         self._ports = Ports(2)
         port, bouncer_port = self._ports.numbers
         self.address = ("127.0.0.1", port)
-        self.postgres = Process(
+        self.postgres = Postgres(
             "PostgreSQL",
             port,
             DATABASE,

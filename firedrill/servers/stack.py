@@ -23,7 +23,7 @@ from .versions import Wanted
 # A shell that outlives its owner by a moment: its standard input ends when the owner does, by kill
 # -9 too.
 # PR_SET_PDEATHSIG would not do: it fires when the thread that started the server ends.
-WATCHDOG = 'cat >/dev/null; . ./cleanup.sh; cd / && rm -rf "$1"'
+WATCHDOG = 'while read -r line; do :; done; . ./cleanup.sh; cd / && rm -rf "$1"'
 
 
 class Stack(ABC):

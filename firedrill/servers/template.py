@@ -179,7 +179,9 @@ def _make(programs: Path, data: Path) -> None:
             *control,
             "start",
             "-o",
-            f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=",
+            # No segment of the WAL is kept for later: each would be copied with the data.
+            f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
+            "-c min_wal_size=2MB",
             **AS_SERVER_USER,
         )
         try:

@@ -192,7 +192,7 @@ def test_the_port_of_a_stopped_server_is_kept_for_it(
 
     with stack.pgbouncer.down():
         ports = iter([stack.pgbouncer.port, 31001])
-        monkeypatch.setattr(server.random, "randrange", lambda *_: next(ports))
+        monkeypatch.setattr("random.randrange", lambda *_: next(ports))
         with contextlib.closing(server.Ports(1)) as others:
             assert others.numbers == [31001]
 
