@@ -10,7 +10,7 @@ from typing import Self
 # Nanoseconds that this process's main thread has run, and has waited for a processor.
 # https://docs.kernel.org/scheduler/sched-stats.html
 SCHEDSTAT = Path("/proc/self/schedstat")
-BUSY = 4.0  # times; below that, the checks' limits have room enough
+BUSY = 2.5  # times: the checks leave a limit at least twice its time
 
 
 class Pace:

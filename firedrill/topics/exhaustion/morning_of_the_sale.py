@@ -116,7 +116,7 @@ async def check(exam: Examination) -> None:
         exam.trap("more")
     elif not all(one.returned for one in reports):
         exam.trap("killed")
-    elif any(one.hung for one in crowd):
+    elif sum(one.hung for one in crowd) > CROWD / 4:  # four connections serve 200 of them in time
         exam.trap("patient")
     elif any(_is_busy(one) or one.hung for one in maps) and served:
         exam.trap("starved")
