@@ -1,7 +1,8 @@
 """`python -m firedrill.authoring.notebooks`: the one way to make outputs, exercises and links.
 
-Lessons and solutions are executed and stored with the outputs of that run. Exercises are made from
-solutions; links between lessons and README's table of lessons from course.toml; README's errors and
+Lessons and solutions are executed and stored with the outputs of that run. Exercises and model
+answers are made from solutions, and a model answer's figures are measured when it or its check has
+changed; links between lessons and README's table of lessons from course.toml; README's errors and
 ERRORS.md from the index; README's pictures from the lessons. With `--check` nothing is executed or
 written: it fails where one of these is not what would be made. Names of notebooks limit what is
 executed.
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import course
+from ..checking import model
 from ..checking.exercise_files import METADATA, STARTERS, exercise, starters, text_of
 from ..course import REPOSITORY
 from . import links
@@ -114,6 +116,7 @@ def everything_made() -> dict[Path, bytes]:
 
     made: dict[Path, bytes] = {}
     given: dict[str, dict[str, str]] = {}
+    answers: dict[str, dict[str, dict[str, str]]] = {}
     for lesson in course.lessons():
         path = REPOSITORY / f"notebooks/{lesson.name}.ipynb"
         made[path] = text_of(links.in_lesson(_read(path), lesson)).encode()
@@ -121,9 +124,11 @@ def everything_made() -> dict[Path, bytes]:
         path = REPOSITORY / f"solutions/{lesson.name}.ipynb"
         solution = links.in_solution(_read(path), lesson)
         given[lesson.name] = starters(solution)
+        answers[lesson.name] = model.models(solution)
         made[path] = text_of(solution).encode()
         made[REPOSITORY / f"exercises/{lesson.name}.ipynb"] = text_of(exercise(solution)).encode()
     made[STARTERS] = (json.dumps(given, ensure_ascii=False, indent=1) + "\n").encode()
+    made[model.MODELS] = (json.dumps(answers, ensure_ascii=False, indent=1) + "\n").encode()
     return made | readme.pages() | readme.pictures()
 
 
@@ -161,11 +166,15 @@ def main() -> int:
 
         servers.fetch()
         os.environ["FIREDRILL_PROGRESS"] = os.devnull
+        model.MODELS.write_bytes(everything_made()[model.MODELS])
         for folder in ("notebooks", "solutions"):
             for path in sorted((REPOSITORY / folder).glob("*.ipynb")):
                 if not names or path.stem in names:
-                    print(f"running {folder}/{path.name}", flush=True)
-                    execute(path)
+                    is_measured = folder == "solutions" and model.outdated(path.stem)
+                    os.environ[model.MEASURE] = path.stem if is_measured else ""
+                    for _ in range(model.RUNS if is_measured else 1):
+                        print(f"running {folder}/{path.name}", flush=True)
+                        execute(path)
     outdated = []
     made = everything_made()
     for path, content in made.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -11,22 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from .. import course, progress
-from ..expect import describe
-from . import exercise_files, waiting
-from .examination import Examination
-from .pace import Pace
-from .report import Report, Status, wrapped
-from .sandbox import Sandbox
-
-TOO_BUSY = (
-    "This machine is too busy to judge code by how long it takes: {pace}. "
-    "Run the check again when less else is running."
-)
-
-PATIENCE = 20  # seconds after which a check says what it is doing
+from . import exercise_files, model
+from .attempt import Attempt
+from .model import Model
+from .report import Criterion, Figure, Report, Status, wrapped
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Task:
     """One module of a topic: TITLE, HINTS, TRAPS, and `check`, which gets an `Examination`.
 
@@ -36,7 +26,8 @@ class Task:
     module: ModuleType
     number: int
     exercise: str  # "02_pools"
-    _shown: list[int] = field(default_factory=lambda: [0])
+    _shown: int = 0  # hints
+    _attempt: Attempt | None = None  # the latest one
     _opened: float = field(default_factory=time.monotonic)
 
     @property
@@ -73,66 +64,76 @@ class Task:
         if exercise_files.is_starter(code, self.exercise, self.number):
             return self._report("not attempted")
 
-        missed: list[str] = []
-        doing: list[str] = []
-        tokens = waiting.expired.set(missed), waiting.activity.set(doing)
-        telling = asyncio.ensure_future(self._tell(doing))
-        try:
-            with Sandbox() as sandbox, Pace() as pace:
-                exam = Examination(code, self.traps, sandbox)
-                try:
-                    await self.module.check(exam)
-                except (asyncio.CancelledError, KeyboardInterrupt):
-                    return self._report("interrupted", tuple(exam.criteria))
-                except Exception as error:  # code that wrecks its servers is not our traceback
-                    exam.criterion("the check came to its end", False, describe(error), timed=True)
-                finally:
-                    await sandbox.clean_up()
-        finally:
-            telling.cancel()
-            waiting.expired.reset(tokens[0])
-            waiting.activity.reset(tokens[1])
-
-        passed = not exam.fallen and all(met for _, met, _ in exam.criteria)
-        if not passed and (exam.is_timed or missed) and pace.look():
-            reason = TOO_BUSY.format(pace=pace)
-            seen = tuple(exam.criteria), tuple(exam.fallen)
-            return self._report("could not judge", *seen, reason=reason)
-        if passed and Path.cwd().name != "solutions":  # whoever runs the solution has not solved it
-            seconds = time.monotonic() - self._opened
-            progress.record(self.exercise, self.number, seconds, self._shown[0])
+        self._attempt = attempt = Attempt(self.module, self.number, code)
+        await attempt.run()
+        figures = self._figures(attempt) if attempt.status == "passed" else None
         return self._report(
-            "passed" if passed else "failed",
-            tuple(exam.criteria),
-            tuple(exam.fallen),
-            error="" if passed else exam.error,
+            attempt.status,
+            tuple(attempt.exam.criteria),
+            tuple(attempt.exam.fallen) if attempt.status != "interrupted" else (),
+            attempt.exam.error if attempt.status == "failed" else "",
+            attempt.reason,
+            figures,
         )
 
-    async def _tell(self, doing: list[str]) -> None:
-        """A check that takes long says what it is doing. A stored output does not depend on it."""
-        while Path.cwd().name != "solutions":
-            await asyncio.sleep(PATIENCE)
-            what = doing[-1] if doing else "your code has ended"
-            print(f"Task {self.number} is still being checked: waiting until {what}.", flush=True)
+    def _figures(self, attempt: Attempt) -> tuple[Figure, ...] | None:
+        """Of a pass, which is recorded. Whoever runs the solution has not solved the task."""
+        mine = attempt.traffic.figures
+        if Path.cwd().name == "solutions":
+            model.note(self.exercise, self.number, mine)
+            return None
+        progress.record(self.exercise, self.number, time.monotonic() - self._opened, self._shown)
+        models = model.figures(self.exercise, self.number)
+        return tuple(
+            (what, f"{count}", " to ".join(f"{one}" for one in sorted({*models.get(what, ())})))
+            for what, count in mine.items()
+            if count or any(models.get(what, ()))
+        )
 
     def hint(self, number: int | None = None) -> None:
         """Print the next of the three hints, or the one with this number."""
-        self._shown[0] = min(number or self._shown[0] + 1, len(self.hints))
-        is_last = self._shown[0] == len(self.hints)
-        last = " That was the last hint; the solution is in solutions/." if is_last else ""
-        text = f"Hint {self._shown[0]} of {len(self.hints)}. {self.hints[self._shown[0] - 1]}{last}"
+        self._shown = min(number or self._shown + 1, len(self.hints))
+        is_last = self._shown == len(self.hints)
+        spoil = f"drill[{self.number}].solution(spoil=True)"
+        last = f" That was the last hint. The model answer: {spoil}" if is_last else ""
+        text = f"Hint {self._shown} of {len(self.hints)}. {self.hints[self._shown - 1]}{last}"
         print("\n".join(wrapped(text, "  ")))
+
+    def solution(self, *, spoil: bool = False) -> Model | Unsolved:
+        """The model answer of this task, with the reasons: shown as code and text.
+
+        Before you have passed the task, only with `spoil=True`.
+        """
+        if spoil or (self.exercise, self.number) in progress.done():
+            return model.answer(self.exercise, self.number)
+        return Unsolved(self.number)
 
     def _report(
         self,
         status: Status,
-        criteria: tuple[tuple[str, bool, str], ...] = (),
+        criteria: tuple[Criterion, ...] = (),
         traps: tuple[str, ...] = (),
         error: str = "",
         reason: str = "",
+        figures: tuple[Figure, ...] | None = None,
     ) -> Report:
         texts = tuple(self.traps[name] for name in traps)
-        return Report(self.number, self.title, status, criteria, traps, texts, error, reason)
+        return Report(
+            self.number, self.title, status, criteria, traps, texts, error, reason, figures
+        )
+
+
+@dataclass(frozen=True)
+class Unsolved:
+    """Stands in front of a model answer until the task has been passed."""
+
+    number: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Task {self.number} is not passed yet. A hint: drill[{self.number}].hint().\n"
+            f"To see the model answer all the same: drill[{self.number}].solution(spoil=True)"
+        )
 
 
 class Checking:

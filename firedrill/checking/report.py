@@ -10,9 +10,12 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..tables import Table
+
 WIDTH = 100
 Status = Literal["not attempted", "interrupted", "could not judge", "failed", "passed"]
 Criterion = tuple[str, bool, str]  # what is promised, whether it is kept, what was measured
+Figure = tuple[str, str, str]  # what was counted, of the learner's code, and of the model answer
 
 # White on these is readable in both themes (contrast above 4.5), and JupyterLab keeps inline
 # colours in a notebook that it does not trust.
@@ -24,6 +27,8 @@ COLOURS: dict[str, str] = {
     "interrupted": GREY,
     "could not judge": AMBER,
 }
+COUNTED = ("in all of this check", "yours", "model")
+COUNTED_WHERE = "Counted in this process, of what your code did through asyncpg:"
 NOT_ATTEMPTED = "Change the starter code above, run its cell, then run this one again."
 
 
@@ -43,6 +48,9 @@ class Report:
     trap_texts: tuple[str, ...] = ()
     error: str = ""
     reason: str = ""
+    # After passing. None where the code may be the model answer itself: outputs in solutions/ are
+    # stored and compared, and figures may differ from run to run.
+    figures: tuple[Figure, ...] | None = None
 
     @property
     def _ordered(self) -> list[Criterion]:
@@ -50,6 +58,8 @@ class Report:
 
     @property
     def _advice(self) -> str:
+        if self.figures is not None:
+            return f"The model answer: drill[{self.number}].solution()"
         return {
             "not attempted": NOT_ATTEMPTED,
             "failed": f"A hint: drill[{self.number}].hint()",
@@ -65,6 +75,9 @@ class Report:
             lines += ["  Your code raised:", *textwrap.indent(self.error, "     ").splitlines()]
         for text in self.trap_texts:
             lines += wrapped(f"Trap. {text}", "     ")
+        if self.figures:
+            table = repr(Table(COUNTED, self.figures))
+            lines += [f"  {COUNTED_WHERE}", *textwrap.indent(table, "     ").splitlines()]
         if self._advice:
             lines.append(f"  {'–  ' if self.status == 'not attempted' else ''}{self._advice}")
         return "\n".join(lines)
@@ -90,9 +103,21 @@ class Report:
         if self.error:
             parts.append(f"<p>Your code raised:</p><pre>{html.escape(self.error)}</pre>")
         parts += [f"<p><strong>Trap.</strong> {html.escape(text)}</p>" for text in self.trap_texts]
+        if self.figures:
+            parts += [f"<p>{COUNTED_WHERE}</p>", _as_table(self.figures)]
         if self._advice:
             parts.append(f"<p>{html.escape(self._advice)}</p>")
         return "\n".join(parts)
+
+
+def _as_table(figures: tuple[Figure, ...]) -> str:
+    head = "".join(f"<th>{what}</th>" for what in COUNTED)
+    rows = "".join(
+        f'<tr><td style="text-align: left">{html.escape(what)}</td><td>{mine}</td>'
+        f"<td>{models}</td></tr>"
+        for what, mine, models in figures
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _badge(text: str, colour: str) -> str:

@@ -29,7 +29,7 @@ NOISE = ("never retrieved", "Resetting connection with an active transaction")
 CANCELLATIONS = 10  # code that swallows CancelledError gets several, a tenth of a second apart
 
 # Set inside the learner's code, and inherited by each task that it starts.
-_inside: ContextVar[bool] = ContextVar("_inside", default=False)
+inside: ContextVar[bool] = ContextVar("inside", default=False)
 
 
 class Blocked(BaseException):
@@ -190,7 +190,7 @@ class Sandbox:
 
     @staticmethod
     async def _call(function: Callable[..., Any], arguments: tuple[Any, ...], plain: bool) -> Any:
-        _inside.set(True)
+        inside.set(True)
         try:
             result = function(*arguments)
             if plain and inspect.iscoroutine(result):
@@ -208,7 +208,7 @@ class Sandbox:
             if self._factory
             else asyncio.Task(coroutine, loop=loop, **options)
         )
-        if _inside.get():
+        if inside.get():
             self._tasks.add(task)
         return task
 

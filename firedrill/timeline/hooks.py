@@ -23,14 +23,22 @@ if TYPE_CHECKING:
 
 
 class _Watch:
-    """The recording of one pool, and which connection and which borrow belong to its holders
-    now."""
+    """A recording, and which connection and which borrow belong to the pool's holders now.
 
-    def __init__(self, pool: Pool, picture: Callable[[Recording], Figure]) -> None:
-        self.recording = Recording(picture)
+    Without a pool it is of all pools, and of the borrows for which `is_meant` is true.
+    """
+
+    def __init__(
+        self,
+        pool: Pool | None,
+        picture: Callable[[Recording], Figure],
+        is_meant: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.recording, self.is_meant = Recording(picture), is_meant
         self.numbers: dict[Any, int] = {}  # by connection, once it was borrowed
+        holders = pool._holders if pool else []
         self.seen: dict[Any, float] = {
-            one._con: 0.0 for one in pool._holders if one.is_connected()
+            one._con: 0.0 for one in holders if one.is_connected()
         }  # since when open
         self.held: dict[Any, Borrow] = {}  # by holder
 
@@ -54,6 +62,7 @@ class _Watch:
 
 
 _watches: dict[Pool, _Watch] = {}
+_of_all_pools: list[_Watch] = []
 _originals: dict[tuple[type, str], Callable[..., Any]] = {}
 
 
@@ -69,8 +78,28 @@ def recorded(pool: Pool, picture: Callable[[Recording], Figure]) -> Iterator[Rec
     finally:
         watch.recording.ended = watch.recording.now()
         del _watches[pool]
-        if not _watches:
-            _stop_listening()
+        _stop_listening()
+
+
+@contextlib.contextmanager
+def recorded_wherever(
+    is_meant: Callable[[], bool], picture: Callable[[Recording], Figure]
+) -> Iterator[Recording]:
+    """Record the borrows from any pool, also from one that is opened meanwhile or is recorded
+    already, for which `is_meant` is true when they are asked for."""
+    watch = _Watch(None, picture, is_meant)
+    _of_all_pools.append(watch)
+    _listen()
+    try:
+        yield watch.recording
+    finally:
+        watch.recording.ended = watch.recording.now()
+        _of_all_pools.remove(watch)
+        _stop_listening()
+
+
+def _watching(pool: Any) -> list[_Watch]:
+    return [*([_watches[pool]] if pool in _watches else []), *_of_all_pools]
 
 
 def _listen() -> None:
@@ -87,39 +116,42 @@ def _listen() -> None:
 
 
 def _stop_listening() -> None:
-    while _originals:
+    while _originals and not _watches and not _of_all_pools:
         (owner, name), original = _originals.popitem()
         setattr(owner, name, original)
 
 
 async def _acquire(pool: Any, timeout: float | None) -> Any:
     original = _original(Pool, "_acquire")
-    if not (watch := _watches.get(pool)):
-        return await original(pool, timeout)
-    borrow = watch.recording.ask(waits=pool._queue is not None and pool._queue.empty())
+    waits = pool._queue is not None and pool._queue.empty()
+    borrows = [
+        (watch, watch.recording.ask(waits=waits)) for watch in _watching(pool) if watch.is_meant()
+    ]
     try:
         proxy = await original(pool, timeout)
     except BaseException:
-        borrow.gave_up = watch.recording.now()
+        for watch, borrow in borrows:
+            borrow.gave_up = watch.recording.now()
         raise
-    watch.borrowed(borrow, proxy)
+    for watch, borrow in borrows:
+        watch.borrowed(borrow, proxy)
     return proxy
 
 
 async def connect(holder: Any) -> None:
     await _original(PoolConnectionHolder, "connect")(holder)
-    if watch := _watches.get(holder._pool):
+    for watch in _watching(holder._pool):
         watch.opened(holder)
 
 
 def _release(holder: Any) -> None:
-    if watch := _watches.get(holder._pool):
+    for watch in _watching(holder._pool):
         watch.given_back(holder)
     _original(PoolConnectionHolder, "_release")(holder)
 
 
 def _release_on_close(holder: Any) -> None:
-    if watch := _watches.get(holder._pool):
+    for watch in _watching(holder._pool):
         watch.closed(holder._con)
     _original(PoolConnectionHolder, "_release_on_close")(holder)
 

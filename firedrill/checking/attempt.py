@@ -1,0 +1,70 @@
+"""`Attempt`: one run of a task's check with a learner's code, and what is known afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..expect import describe
+from . import waiting
+from .examination import Examination
+from .pace import Pace
+from .report import Status
+from .sandbox import Sandbox
+from .traffic import Traffic
+
+TOO_BUSY = (
+    "This machine is too busy to judge code by how long it takes: {pace}. "
+    "Run the check again when less else is running."
+)
+PATIENCE = 20  # seconds after which a check says what it is doing
+
+
+class Attempt:
+    """`status`, `reason` and `exam` are there when it has been run; `traffic` is what was said."""
+
+    status: Status
+    exam: Examination
+
+    def __init__(self, module: ModuleType, number: int, code: Callable[..., Any] | Path) -> None:
+        self.module, self.number, self.code = module, number, code
+        self.traffic = Traffic()
+        self.reason = ""
+
+    async def run(self) -> None:
+        missed: list[str] = []
+        doing: list[str] = []
+        tokens = waiting.expired.set(missed), waiting.activity.set(doing)
+        telling = asyncio.ensure_future(self._tell(doing))
+        try:
+            with Sandbox() as sandbox, Pace() as pace, self.traffic:
+                self.exam = exam = Examination(self.code, self.module.TRAPS, sandbox)
+                exam.on_criterion(self.traffic.noted)
+                try:
+                    await self.module.check(exam)
+                except (asyncio.CancelledError, KeyboardInterrupt):
+                    self.status = "interrupted"
+                    return
+                except Exception as error:  # code that wrecks its servers is not our traceback
+                    exam.criterion("the check came to its end", False, describe(error), timed=True)
+                finally:
+                    await sandbox.clean_up()
+        finally:
+            telling.cancel()
+            waiting.expired.reset(tokens[0])
+            waiting.activity.reset(tokens[1])
+
+        passed = not exam.fallen and all(met for _, met, _ in exam.criteria)
+        self.status = "passed" if passed else "failed"
+        if not passed and (exam.is_timed or missed) and pace.look():
+            self.status, self.reason = "could not judge", TOO_BUSY.format(pace=pace)
+
+    async def _tell(self, doing: list[str]) -> None:
+        """A check that takes long says what it is doing. A stored output does not depend on it."""
+        while Path.cwd().name != "solutions":
+            await asyncio.sleep(PATIENCE)
+            what = doing[-1] if doing else "your code has ended"
+            print(f"Task {self.number} is still being checked: waiting until {what}.", flush=True)
