@@ -8,12 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .. import servers
 from ..expect import describe
+from ..servers.stack import Stack
 from . import waiting
 from .examination import Examination
 from .pace import Pace
 from .report import Status
 from .sandbox import Sandbox
+from .shop import Halting, Stand
 from .traffic import Traffic
 
 TOO_BUSY = (
@@ -29,8 +32,16 @@ class Attempt:
     status: Status
     exam: Examination
 
-    def __init__(self, module: ModuleType, number: int, code: Callable[..., Any] | Path) -> None:
-        self.module, self.number, self.code = module, number, code
+    def __init__(
+        self,
+        module: ModuleType,
+        number: int,
+        code: Callable[..., Any] | Path,
+        stand: Stand | None = None,
+    ) -> None:
+        """With `stand`, the check stands still where it fails, and its servers are kept open."""
+        self.module, self.number, self.code, self.stand = module, number, code, stand
+        self.stacks: list[Stack] = []
         self.traffic = Traffic()
         self.reason = ""
 
@@ -38,13 +49,19 @@ class Attempt:
         missed: list[str] = []
         doing: list[str] = []
         tokens = waiting.expired.set(missed), waiting.activity.set(doing)
+        opening = servers.on_open.set(self._opened)
         telling = asyncio.ensure_future(self._tell(doing))
         try:
-            with Sandbox() as sandbox, Pace() as pace, self.traffic:
+            on_hang = self.stand.on_hang if self.stand else None
+            with Sandbox(on_hang) as sandbox, Pace() as pace, self.traffic:
                 self.exam = exam = Examination(self.code, self.module.TRAPS, sandbox)
-                exam.on_criterion(self.traffic.noted)
+                exam.on_criterion.append(self.traffic.noted)
+                check = self.module.check(exam)
+                if self.stand:
+                    exam.on_criterion.append(self.stand.on_criterion)
+                    check = Halting(check, self.stand)
                 try:
-                    await self.module.check(exam)
+                    await check
                 except (asyncio.CancelledError, KeyboardInterrupt):
                     self.status = "interrupted"
                     return
@@ -54,6 +71,7 @@ class Attempt:
                     await sandbox.clean_up()
         finally:
             telling.cancel()
+            servers.on_open.reset(opening)
             waiting.expired.reset(tokens[0])
             waiting.activity.reset(tokens[1])
 
@@ -62,9 +80,15 @@ class Attempt:
         if not passed and (exam.is_timed or missed) and pace.look():
             self.status, self.reason = "could not judge", TOO_BUSY.format(pace=pace)
 
+    def _opened(self, stack: Stack) -> None:
+        self.stacks.append(stack)
+        stack.is_kept = self.stand is not None
+
     async def _tell(self, doing: list[str]) -> None:
         """A check that takes long says what it is doing. A stored output does not depend on it."""
         while Path.cwd().name != "solutions":
             await asyncio.sleep(PATIENCE)
+            if self.stand and self.stand.reached.is_set():
+                return
             what = doing[-1] if doing else "your code has ended"
             print(f"Task {self.number} is still being checked: waiting until {what}.", flush=True)

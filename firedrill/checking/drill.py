@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from .. import course, progress
-from . import exercise_files, model
+from ..servers.errors import Unavailable
+from . import exercise_files, model, replay, shop
 from .attempt import Attempt
 from .model import Model
 from .report import Criterion, Figure, Report, Status, wrapped
+from .shop import Shop, Stand
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -47,12 +51,42 @@ class Task:
     def __repr__(self) -> str:
         return f"<Task {self.number}, {self.title}: await drill[{self.number}].check(...)>"
 
-    def check(self, code: Callable[..., Any] | Path) -> Checking:
+    def check(self, code: Callable[..., Any] | Path) -> Checking[Report]:
         """Run `code`, a function or the file that a cell has written, against its own servers.
 
         Await the result: `await drill[1].check(my_function)` gives a `Report`.
         """
-        return Checking(self, code)
+        return Checking(f"drill[{self.number}].check(...)", lambda: self._check(code))
+
+    def open(self) -> Checking[Shop]:
+        """Run the check that failed again, and halt it there: `shop = await drill[1].open()`.
+
+        The servers go on running, with the sessions, locks and customers that they have then.
+        Raises `Unavailable` where the last check has not failed.
+        """
+        return Checking(f"drill[{self.number}].open()", self._open)
+
+    async def _open(self) -> Shop:
+        if self._attempt is None or self._attempt.status not in ("failed", "could not judge"):
+            raise Unavailable(
+                f"open() shows how a check fails, and the last one of task {self.number} did not: "
+                f"await drill[{self.number}].check(...) first."
+            )
+        met = [met for _, met, _ in self._attempt.exam.criteria]
+        stand = Stand(met.index(False) if False in met else len(met))
+        found = Shop(Attempt(self.module, self.number, self._attempt.code, stand), stand)
+        await found.open()
+        return found
+
+    def replay(self) -> None:
+        """Draw what your code did before the first criterion of the last check that was not met.
+
+        The timeline of its pools, where somebody waited, and what it sent and was answered. Calls
+        through asyncpg, in this process. Raises `Unavailable` where nothing was checked.
+        """
+        if self._attempt is None:
+            raise Unavailable(f"Nothing was checked yet: await drill[{self.number}].check(...)")
+        replay.draw(self._attempt.traffic)
 
     async def _check(self, code: Callable[..., Any] | Path) -> Report:
         if isinstance(code, Path) and not code.is_file():
@@ -63,7 +97,7 @@ class Task:
             return self._report("failed", ((what, False, f"got {type(code).__name__}"),))
         if exercise_files.is_starter(code, self.exercise, self.number):
             return self._report("not attempted")
-
+        await shop.close()
         self._attempt = attempt = Attempt(self.module, self.number, code)
         await attempt.run()
         figures = self._figures(attempt) if attempt.status == "passed" else None
@@ -136,20 +170,17 @@ class Unsolved:
         )
 
 
-class Checking:
+class Checking(Generic[T]):
     """A check that has not begun. It begins when it is awaited."""
 
-    def __init__(self, task: Task, code: Callable[..., Any] | Path) -> None:
-        self._task, self._code = task, code
+    def __init__(self, what: str, begin: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._what, self._begin = what, begin
 
-    def __await__(self) -> Generator[Any, None, Report]:
-        return self._task._check(self._code).__await__()
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._begin().__await__()
 
     def __repr__(self) -> str:
-        return (
-            f"Nothing was checked: write `await` before drill[{self._task.number}].check(...), "
-            "then run this cell again."
-        )
+        return f"Nothing was checked: write `await` before {self._what}, then run this cell again."
 
 
 class Drill:

@@ -37,11 +37,8 @@ class Examination:
         self.is_timed = False  # a criterion was about time, or a call ran into its limit
         self._code = code
         self._sandbox = sandbox
-        self._noticed: Callable[[str, bool], None] = lambda what, met: None
-
-    def on_criterion(self, notice: Callable[[str, bool], None]) -> None:
-        """Called with each criterion, and whether it is met, when it is noted."""
-        self._noticed = notice
+        # Called with each criterion, and whether it is met, when it is noted.
+        self.on_criterion: list[Callable[[str, bool], None]] = []
 
     @property
     def file(self) -> Path:
@@ -91,7 +88,8 @@ class Examination:
             self.error = blame.lines_of(self._latest)
         self._latest = None
         self.criteria.append((what, met, measured))
-        self._noticed(what, met)
+        for notice in self.on_criterion:
+            notice(what, met)
 
     def in_time(self, seconds: float, limit: float) -> bool:
         """Whether that took at most `limit` seconds. If not, a busy machine may be the reason."""

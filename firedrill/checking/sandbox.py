@@ -16,7 +16,7 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
@@ -39,8 +39,14 @@ class Blocked(BaseException):
 class Running:
     """A call that has been started. Awaiting it gives its `Outcome`, within its limit."""
 
-    def __init__(self, task: asyncio.Task[Any], limit: float) -> None:
+    def __init__(
+        self,
+        task: asyncio.Task[Any],
+        limit: float,
+        on_hang: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.limit = limit
+        self._on_hang = on_hang
         self._task = task
         self._began = time.monotonic()
         self._ended: float | None = None
@@ -84,6 +90,8 @@ class Running:
         await asyncio.wait({self._task}, timeout=max(left, 0))
         # Code that has blocked the loop is over its limit although it has ended by now.
         hung = not self._task.done() or (self._ended or 0) - self._began > self.limit + 2 * TICK
+        if self._on_hang and not self._task.done():
+            await self._on_hang()
         await stop({self._task})
         seconds = (self._ended or time.monotonic()) - self._began
         error = None if not self._task.done() or self._task.cancelled() else self._task.exception()
@@ -112,7 +120,8 @@ async def stop(tasks: set[asyncio.Task[Any]]) -> None:
 class Sandbox:
     """Entered in the event loop's thread, once for each check."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_hang: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._on_hang = on_hang  # awaited before a call that has run into its limit is stopped
         self._tasks: set[asyncio.Task[Any]] = set()  # the learner's, with those that it started
         self._limits: dict[asyncio.Task[Any], float] = {}
         self._beats = self._seen = self._missed = 0
@@ -162,7 +171,7 @@ class Sandbox:
         self._tasks.add(task)
         self._limits[task] = limit
         task.add_done_callback(lambda task: self._limits.pop(task, None))
-        return Running(task, limit)
+        return Running(task, limit, self._on_hang)
 
     async def run(
         self,

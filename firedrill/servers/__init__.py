@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
+from contextvars import ContextVar
 
 from .. import notebook
 from . import cache, debian, docker, host, versions
@@ -37,6 +39,7 @@ __all__ = [
     "docker",
     "fetch",
     "host",
+    "on_open",
     "open",
     "open_for_notebook",
 ]
@@ -45,6 +48,8 @@ KINDS: dict[str, type[Stack]] = {
     kind.kind: kind for kind in (EmbeddedStack, docker.DockerStack, HostStack)
 }
 
+# Called with each pair that `open()` has opened: a check knows its servers by it.
+on_open: ContextVar[Callable[[Stack], None] | None] = ContextVar("on_open", default=None)
 _notebook: Stack | None = None
 
 
@@ -57,7 +62,10 @@ def open(
     then the default pair.
     """
     wanted = versions.wanted(postgres, pgbouncer)
-    return KINDS[kind or choose(wanted)[0]].open(wanted)
+    stack = KINDS[kind or choose(wanted)[0]].open(wanted)
+    if notice := on_open.get():
+        notice(stack)
+    return stack
 
 
 def fetch() -> None:

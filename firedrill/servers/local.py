@@ -95,6 +95,12 @@ class Process(Server):
             ["sh", "-c", command], cwd=self.folder / "data", check=True, **AS_SERVER_USER
         )
 
+    def psql(self, database: str | None = None, *, user: str = ROLE) -> str:
+        """With the psql that came with the server: there may be no other one."""
+        own = Path(self.argv[0]).with_name("psql")
+        command = super().psql(database, user=user)
+        return f"{own.parent}/{command}" if own.is_file() else command
+
     def _start(self) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do

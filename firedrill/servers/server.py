@@ -91,6 +91,10 @@ class Server(ABC):
         address = f"{host or self.host}:{port or self.port}"
         return f"postgresql://{login}@{address}/{quote(database or self.database, safe='')}"
 
+    def psql(self, database: str | None = None, *, user: str = ROLE) -> str:
+        """The command that connects psql to it, for a shell."""
+        return f"psql '{self.dsn(database, user=user)}'"
+
     def start(self, timeout: float = 30) -> None:
         """Return when it answers.
 

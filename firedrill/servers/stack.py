@@ -34,6 +34,7 @@ class Stack(ABC):
     pgbouncer: Server
     address: Address  # of PostgreSQL, as PgBouncer sees it
     _ports: Ports | None = None
+    is_kept = False  # beyond its `with` block: what has opened it will close it
 
     def __init__(self, wanted: Wanted = Wanted()) -> None:  # noqa: B008  a tuple
         """Raises `Unavailable`; nothing is left behind then."""
@@ -130,7 +131,8 @@ class Stack(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if not self.is_kept:
+            self.close()
 
 
 def leftovers(run: Path) -> list[Path]:
