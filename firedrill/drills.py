@@ -4,6 +4,9 @@ In an exercise: `drill = drills.open("01_connecting")`, then `drill[1]`.
 
 await drill[1].check(my_function)       runs it against servers of its own and says what was seen
 drill[1].hint()                         the next of three hints
+drill[1].replay()                       draws what the function did before it failed
+shop = await drill[1].open()            leaves the servers running as they were then
+drill[1].solution()                     the model answer, after the task was passed
 """
 
 from __future__ import annotations

@@ -108,7 +108,16 @@ class Task:
             attempt.exam.error if attempt.status == "failed" else "",
             attempt.reason,
             figures,
+            self._ways(attempt),
         )
+
+    def _ways(self, attempt: Attempt) -> tuple[str, ...]:
+        ways = []
+        if attempt.traffic.kept:
+            ways.append(f"What your code said until then: drill[{self.number}].replay()")
+        if attempt.stacks:
+            ways.append(f"The shop, left as it fails: shop = await drill[{self.number}].open()")
+        return tuple(ways)
 
     def _figures(self, attempt: Attempt) -> tuple[Figure, ...] | None:
         """Of a pass, which is recorded. Whoever runs the solution has not solved the task."""
@@ -150,10 +159,11 @@ class Task:
         error: str = "",
         reason: str = "",
         figures: tuple[Figure, ...] | None = None,
+        ways: tuple[str, ...] = (),
     ) -> Report:
         texts = tuple(self.traps[name] for name in traps)
         return Report(
-            self.number, self.title, status, criteria, traps, texts, error, reason, figures
+            self.number, self.title, status, criteria, traps, texts, error, reason, figures, ways
         )
 
 

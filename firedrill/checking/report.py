@@ -52,18 +52,19 @@ class Report:
     # stored and compared, and figures may differ from run to run.
     figures: tuple[Figure, ...] | None = None
 
+    ways: tuple[str, ...] = ()  # to look at what failed
+
     @property
     def _ordered(self) -> list[Criterion]:
         return sorted(self.criteria, key=lambda criterion: criterion[1])
 
     @property
-    def _advice(self) -> str:
+    def _advice(self) -> tuple[str, ...]:
         if self.figures is not None:
-            return f"The model answer: drill[{self.number}].solution()"
-        return {
-            "not attempted": NOT_ATTEMPTED,
-            "failed": f"A hint: drill[{self.number}].hint()",
-        }.get(self.status, "")
+            return (f"The model answer: drill[{self.number}].solution()",)
+        if self.status == "failed":
+            return (f"A hint: drill[{self.number}].hint()", *self.ways)
+        return (f"–  {NOT_ATTEMPTED}",) if self.status == "not attempted" else ()
 
     def __repr__(self) -> str:
         lines = [f"Task {self.number}, {self.title}: {self.status}"]
@@ -78,8 +79,7 @@ class Report:
         if self.figures:
             table = repr(Table(COUNTED, self.figures))
             lines += [f"  {COUNTED_WHERE}", *textwrap.indent(table, "     ").splitlines()]
-        if self._advice:
-            lines.append(f"  {'–  ' if self.status == 'not attempted' else ''}{self._advice}")
+        lines += [f"  {advice}" for advice in self._advice]
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -106,7 +106,7 @@ class Report:
         if self.figures:
             parts += [f"<p>{COUNTED_WHERE}</p>", _as_table(self.figures)]
         if self._advice:
-            parts.append(f"<p>{html.escape(self._advice)}</p>")
+            parts.append(f"<p>{'<br>'.join(map(html.escape, self._advice))}</p>")
         return "\n".join(parts)
 
 

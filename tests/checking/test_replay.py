@@ -11,6 +11,9 @@ import pytest
 from firedrill import pictures, servers, wire
 from firedrill.checking.connections import admin
 from firedrill.checking.examination import Examination
+from firedrill.checking.replay import recorded
+from firedrill.checking.sandbox import inside
+from firedrill.checking.traffic import Line, Traffic
 from firedrill.servers import Unavailable
 
 from .tasks import Check, task_of
@@ -137,6 +140,24 @@ def test_what_is_too_long_to_be_kept_does_not_spoil_what_follows(
 
     [words] = replayed(long, fetches, monkeypatch)
     assert "there was more" in words
+
+
+def test_a_record_that_begins_inside_a_message_begins_with_the_next_one() -> None:
+    """As when a call was stopped while its rows came."""
+    row, ready = b"D" + (200).to_bytes(4) + bytes(196), b"Z\0\0\0\5I"
+    for cut in (2, 5, 100):
+        with Traffic() as traffic:
+            line = Line(traffic, ("127.0.0.1", 1))
+            line.is_ready = True
+            token = inside.set(True)
+            line.said([b"S\0\0\0\4"])
+            inside.reset(token)
+            with line.hearing(row[:cut]):
+                traffic.noted("it was stopped", True)
+            with line.hearing(row[cut:] + ready):
+                pass
+        kinds = [event.message for event in recorded(traffic).events]
+        assert kinds == (["DataRow", "ReadyForQuery"] if cut < 5 else ["ReadyForQuery"])
 
 
 async def asks_often(conn: Any) -> None:
