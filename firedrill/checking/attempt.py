@@ -64,6 +64,7 @@ class Attempt:
                     await check
                 except (asyncio.CancelledError, KeyboardInterrupt):
                     self.status = "interrupted"
+                    self.traffic.terminate()
                     return
                 except Exception as error:  # code that wrecks its servers is not our traceback
                     exam.criterion("the check came to its end", False, describe(error), timed=True)

@@ -25,7 +25,7 @@ class Stand:
 
     def __init__(self, after: int) -> None:
         self.after, self.noted = after, 0
-        self.failed = self.is_hanging = False
+        self.failed = self.is_hanging = self.is_over = False
         self.reached = asyncio.Event()
 
     def on_criterion(self, what: str, met: bool) -> None:
@@ -33,7 +33,7 @@ class Stand:
         self.failed |= not met
 
     async def on_hang(self) -> None:
-        if self.noted >= self.after:
+        if self.noted >= self.after and not self.is_over:
             self.is_hanging = not self.failed
             await self.still()
 
@@ -53,25 +53,24 @@ class Halting:
         self.check, self.stand = check, stand
 
     def __await__(self) -> Generator[Any, Any, None]:
-        step, value, stood = self.check.send, None, False
+        step, value = self.check.send, None
         while True:
             try:
                 future = step(value)
             except StopIteration:
                 break
             try:
-                if self.stand.failed and not stood:
+                if self.stand.failed and not self.stand.is_over:
                     yield from self.stand.still().__await__()
                 step, value = self.check.send, (yield future)
             except GeneratorExit:
                 self.check.close()
                 raise
             except BaseException as error:
-                stood = True  # or it is being ended, and will not be held up by that
-                if future is not None:
+                if future is not None and isinstance(error, asyncio.CancelledError):
                     future.cancel()  # as a task does with what it waits for
                 step, value = self.check.throw, error  # type: ignore[assignment]
-        if self.stand.failed and not stood:
+        if self.stand.failed and not self.stand.is_over:
             yield from self.stand.still().__await__()
 
 
@@ -112,6 +111,7 @@ class Shop:
 
     async def close(self) -> None:
         """End the check, with all that it has started, and the servers. May be repeated."""
+        self._stand.is_over = True
         if self._check:
             self._check.cancel()
             await asyncio.wait({self._check})

@@ -8,11 +8,13 @@ psycopg or another process says.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+import asyncpg
 import asyncpg.protocol
 
 from ..timeline import Recording as Borrowed
@@ -24,6 +26,7 @@ from .sandbox import inside
 Figures = dict[str, int]
 # Bytes of what led to one criterion. More would count as memory of code that is judged by it.
 KEPT = 256 * 1024
+HEADER = struct.Struct("!BI")  # of a message: its kind, and its length without the kind
 ROWS, READY = b"Dd", ord("Z")  # DataRow, CopyData, ReadyForQuery
 
 
@@ -36,28 +39,19 @@ class Line:
         self.is_ready = False
         self._traffic = traffic
         self._is_theirs = self._was_opened_by_them = inside.get()
-        self._is_asking = self._is_heard = False
+        self.is_heard = False  # asyncpg reads what has come
+        self._is_asking = False
         self._rest, self._skip = b"", 0  # of a message whose end is still to come
         self._segment = 0  # of the record, up to which everything was kept
 
     def said(self, buffers: Iterable[Any]) -> None:
-        if not self._is_heard:  # a Sync after an error is sent by whoever asked
+        if not self.is_heard:  # a Sync after an error is sent by whoever asked
             self._is_theirs = inside.get()
         self._is_asking = True
         for data in buffers:
             self._keep("frontend", bytes(data))
 
-    @contextlib.contextmanager
-    def hearing(self, data: bytes) -> Iterator[None]:
-        """Meanwhile asyncpg reads `data`."""
-        self._heard(data)
-        self._is_heard = True
-        try:
-            yield
-        finally:
-            self._is_heard = False
-
-    def _heard(self, data: bytes) -> None:
+    def heard(self, data: bytes) -> None:
         whole = data
         if self._segment != self._traffic.segment:  # begin with a message, not inside one
             whole = data[self._skip :] if self._skip else self._rest + data
@@ -70,13 +64,13 @@ class Line:
     def _scan(self, data: bytes) -> None:
         skip, self._skip = self._skip, max(0, self._skip - len(data))
         data, at, rows = self._rest + data[skip:], 0, 0
-        while len(data) - at >= 5:
-            kind = data[at]
+        while len(data) - at >= HEADER.size:
+            kind, size = HEADER.unpack_from(data, at)
             rows += kind in ROWS
             if kind == READY and not self.is_ready:
                 self.is_ready = True
                 self._traffic.connections += self._was_opened_by_them
-            at += 1 + int.from_bytes(data[at + 1 : at + 5])
+            at += 1 + size
         if at > len(data):
             self._skip += at - len(data)
         self._rest = data[at:]
@@ -142,9 +136,16 @@ class Traffic:
         self.borrowed.closed = {**self._watch.closed}
         self.borrowed.ended = self._watch.now()
 
+    def terminate(self) -> None:
+        """End the pools of a check that was stopped: asyncpg would go on opening connections."""
+        for pool in [*self._pools]:
+            with contextlib.suppress(asyncpg.InterfaceError):  # one that never came to be
+                pool.terminate()
+
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
-        self._watch = self._stack.enter_context(hooks.recorded_wherever(inside.get, draw))
+        recorded = hooks.recorded_wherever(inside.get, draw)
+        self._watch, self._pools = self._stack.enter_context(recorded)
         self._original = asyncpg.protocol.Protocol
         asyncpg.protocol.Protocol = _listening(self._original, self)
         return self
@@ -170,8 +171,10 @@ def _listening(original: Any, traffic: Traffic) -> Any:
             super().connection_made(_Transport(transport, self.line.said))
 
         def data_received(self, data: bytes) -> None:
-            with self.line.hearing(data):
-                super().data_received(data)
+            self.line.heard(data)
+            self.line.is_heard = True
+            super().data_received(data)
+            self.line.is_heard = False
 
     return Protocol
 

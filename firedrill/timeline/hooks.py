@@ -35,6 +35,7 @@ class _Watch:
         is_meant: Callable[[], bool] = lambda: True,
     ) -> None:
         self.recording, self.is_meant = Recording(picture), is_meant
+        self.pools: set[Any] = set()  # that have opened a connection meanwhile
         self.numbers: dict[Any, int] = {}  # by connection, once it was borrowed
         holders = pool._holders if pool else []
         self.seen: dict[Any, float] = {
@@ -43,6 +44,7 @@ class _Watch:
         self.held: dict[Any, Borrow] = {}  # by holder
 
     def opened(self, holder: Any) -> None:
+        self.pools.add(holder._pool)
         self.seen[holder._con] = self.recording.now()
 
     def borrowed(self, borrow: Borrow, proxy: Any) -> None:
@@ -84,14 +86,17 @@ def recorded(pool: Pool, picture: Callable[[Recording], Figure]) -> Iterator[Rec
 @contextlib.contextmanager
 def recorded_wherever(
     is_meant: Callable[[], bool], picture: Callable[[Recording], Figure]
-) -> Iterator[Recording]:
+) -> Iterator[tuple[Recording, set[Any]]]:
     """Record the borrows from any pool, also from one that is opened meanwhile or is recorded
-    already, for which `is_meant` is true when they are asked for."""
+    already, for which `is_meant` is true when they are asked for.
+
+    Gives the pools that have opened a connection, too.
+    """
     watch = _Watch(None, picture, is_meant)
     _of_all_pools.append(watch)
     _listen()
     try:
-        yield watch.recording
+        yield watch.recording, watch.pools
     finally:
         watch.recording.ended = watch.recording.now()
         _of_all_pools.remove(watch)

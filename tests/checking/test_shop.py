@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -121,6 +122,49 @@ def test_it_stands_at_the_call_that_hangs_which_goes_on_waiting() -> None:
         assert states == ["idle in transaction"]
         await found.close()
         assert calls == ["ended"] * 4
+
+    run(main)
+
+
+def test_a_cancellation_of_the_checks_own_does_not_let_it_pass_by() -> None:
+    async def check(exam: Examination) -> None:
+        with servers.open():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await asyncio.Event().wait()
+            exam.criterion("it", False, "does not")
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        found = await opened(task_of(check))
+        assert found.is_open
+        assert "✘  it — does not" in repr(found)
+
+    run(main)
+
+
+def test_its_pools_end_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Or asyncpg would go on to open their connections, and complain in the notebook."""
+    pools: list[Any] = []
+
+    async def opens_a_pool(dsn: str) -> None:
+        pools.append(await asyncpg.create_pool(dsn, min_size=2, max_size=2))
+
+    async def check(exam: Examination) -> None:
+        with servers.open() as stack:
+            await exam.run(stack.postgres.dsn())
+            exam.criterion("it", False, "does not")
+            await asyncio.sleep(0)
+            pools.pop().terminate()
+
+    async def main() -> None:
+        found = await opened(task_of(check), opens_a_pool)
+        [pool] = pools
+        assert await pool.fetchval("select 1") == 1
+        await found.close()
+        with pytest.raises(asyncpg.InterfaceError, match="closed"):
+            await pool.fetchval("select 1")
+        assert not caplog.text
 
     run(main)
 
