@@ -11,6 +11,7 @@ connections     admin(server), usable(connection)
 traffic         what the code says through asyncpg: counted, and kept for a replay
 replay          draws it: drill[1].replay()
 shop            the shop left as a check fails: await drill[1].open()
+standing        where and how a check is halted for it
 model           model answers and their figures: drill[1].solution()
 report          what a check found, as text and as HTML
 exercise_files  starters, and exercises made from solutions

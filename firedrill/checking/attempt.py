@@ -16,7 +16,7 @@ from .examination import Examination
 from .pace import Pace
 from .report import Status
 from .sandbox import Sandbox
-from .shop import Halting, Stand
+from .standing import Halting, Stand
 from .traffic import Traffic
 
 TOO_BUSY = (

@@ -13,9 +13,10 @@ from .. import course, progress
 from ..servers.errors import Unavailable
 from . import exercise_files, model, replay, shop
 from .attempt import Attempt
-from .model import Model
+from .model import Model, Unsolved
 from .report import Criterion, Figure, Report, Status, wrapped
-from .shop import Shop, Stand
+from .shop import Shop
+from .standing import Stand
 
 T = TypeVar("T")
 
@@ -164,19 +165,6 @@ class Task:
         texts = tuple(self.traps[name] for name in traps)
         return Report(
             self.number, self.title, status, criteria, traps, texts, error, reason, figures, ways
-        )
-
-
-@dataclass(frozen=True)
-class Unsolved:
-    """Stands in front of a model answer until the task has been passed."""
-
-    number: int
-
-    def __repr__(self) -> str:
-        return (
-            f"Task {self.number} is not passed yet. A hint: drill[{self.number}].hint().\n"
-            f"To see the model answer all the same: drill[{self.number}].solution(spoil=True)"
         )
 
 

@@ -45,6 +45,19 @@ class Model:
         return f"```python\n{self.answer}\n```\n\n{self.text}"
 
 
+@dataclass(frozen=True)
+class Unsolved:
+    """Stands in front of a model answer until the task has been passed."""
+
+    number: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Task {self.number} is not passed yet. A hint: drill[{self.number}].hint().\n"
+            f"To see the model answer all the same: drill[{self.number}].solution(spoil=True)"
+        )
+
+
 def models(solution: dict[str, Any]) -> dict[str, dict[str, str]]:
     """By task: the answer from its cells (tagged `task-<number>`), and the text that follows."""
     found: dict[str, dict[str, str]] = {}
