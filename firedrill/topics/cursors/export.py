@@ -11,7 +11,8 @@ from ... import servers
 from ...checking.connections import admin
 from ...checking.examination import Examination
 from ...checking.outcome import Outcome
-from .orders import are_back, many, money_moves
+from .breaking_off import LIMIT, OPEN, breaks_off, exports_again, folder_for_files
+from .orders import many, money_moves
 from .receiver import Receiver
 
 TITLE = "all orders, and no more memory"
@@ -35,9 +36,9 @@ TRAPS = {
     "order that was cancelled meanwhile is missing, and money that moved was counted twice.",
 }
 
-LIMIT = 20  # seconds
-ORDERS = 20_000
-MEMORY = 3_000_000  # bytes; all orders take 8 million and more, COPY's own buffers up to 1.4
+ORDERS = 12_000
+MEMORY = 3_000_000  # bytes; all orders take 7 million and more, COPY's own buffers up to 1.4
+AT_THE_EDGE = 3  # orders that reading at several moments may lose or repeat: one was cancelled
 # What customers do while the receiver rests: money moves from an order that was sent to one that
 # was not.
 MEANWHILE = """
@@ -45,9 +46,6 @@ MEANWHILE = """
     update orders set total_cents = total_cents + 1000 where id = (select max(id) from orders);
     delete from orders where id = (select max(id) - 7 from orders);
     insert into orders (customer_id, total_cents, basket) values (7, 4900, '{}')"""
-OPEN = """
-    select count(*) from pg_stat_activity where usename = 'encore' and backend_xmin is not null"""
-HUNG_UP = "the receiver has hung up"
 
 
 async def check(exam: Examination) -> None:
@@ -84,13 +82,15 @@ async def check(exam: Examination) -> None:
             pool.terminate()
             return
         one_moment = receiver.total == total
-        exam.criterion(
-            "the sum is that of one moment",
-            one_moment,
-            "it is"
-            if one_moment
-            else f"{total} cents at all moments of the reading, {receiver.total} sent",
-        )
+        at_the_edge = missing <= AT_THE_EDGE and twice <= AT_THE_EDGE
+        if at_the_edge:  # where more is missing, the sum says nothing about moments
+            exam.criterion(
+                "the sum is that of one moment",
+                one_moment,
+                "it is"
+                if one_moment
+                else f"{total} cents at all moments of the reading, {receiver.total} sent",
+            )
         exam.criterion(
             "at most 3 MB of memory",
             peak <= MEMORY,
@@ -111,10 +111,12 @@ async def check(exam: Examination) -> None:
             exam.trap("all at once")
         elif migrated and not rests:
             exam.trap("open")
-        elif missing or twice or not one_moment:
+        elif at_the_edge and (missing or twice or not one_moment):
             exam.trap("moments")
-        else:
-            await _hang_up(exam, look, pool)
+        elif at_the_edge:
+            with folder_for_files() as folder:
+                await breaks_off(exam, look, pool, folder)
+                await exports_again(exam, look, pool)
         pool.terminate()
 
 
@@ -147,23 +149,3 @@ async def _memory(exam: Examination, pool: Any, receiver: Receiver) -> tuple[Out
     finally:
         if not was_tracing:
             tracemalloc.stop()
-
-
-async def _hang_up(exam: Examination, look: Any, pool: Any) -> None:
-    calls = 0
-
-    async def send(_: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise BrokenPipeError(HUNG_UP)
-
-    outcome = await exam.run(pool, send, limit=LIMIT)
-    await are_back(pool, 1)
-    left = await look.fetchval(OPEN)
-    arrives = isinstance(outcome.error, BrokenPipeError) and str(outcome.error) == HUNG_UP
-    exam.criterion(
-        "the receiver hangs up: that arrives, and nothing is left open",
-        arrives and calls == 3 and pool.get_idle_size() == 2 and not left,
-        f"{outcome}; batches: {calls}, idle in the pool: {pool.get_idle_size()} of 2",
-    )

@@ -27,15 +27,19 @@ HINTS = (
 )
 
 TRAPS = {
-    "later": "The connection comes back some time after the function is over: a generator was left "
-    "to Python to close.",
+    "later": "The connection comes back, but only some time after the function is over. Is a "
+    "generator left to Python to close?",
     "never": "The caller keeps the exception, and with it the connection: the traceback has the "
     "frame, and the frame has the generator.",
     "everything": "The connection is back in time. For the third order, all of them were read.",
     "swallowed": "What happened in wanted() did not arrive: it looks as if no order was wanted.",
 }
 
-LIMIT = 5  # seconds
+LIMIT = 15  # seconds; one row after the other is slow, and right
+SALE = """
+    set lock_timeout = '1s';
+    update orders set total_cents = total_cents + 100 where id = 60;
+    insert into orders (customer_id, total_cents, basket) values (7, 4900, '{}')"""
 UNREADABLE = "order 70 cannot be read"
 Wanted = Callable[[Any], Awaitable[bool]]
 
@@ -43,13 +47,17 @@ Wanted = Callable[[Any], Awaitable[bool]]
 async def check(exam: Examination) -> None:
     with servers.open() as stack, wire.tap(stack, in_front_of="postgres") as tap:
         look = await admin(stack, "encore")
-        await look.execute(many(2000))
+        await look.execute(many(1000))
         count = await look.fetchval("select count(*) from orders")
         late = await look.fetchval("select max(id) - 50 from orders")
         pool = await asyncpg.create_pool(tap.dsn(), min_size=2, max_size=2)
         search = _Search(exam, pool)
 
+        asked: list[Any] = []
+
         async def is_third(order: Any) -> bool:
+            asked.append(order[0])
+            await asyncio.sleep(0)
             return bool(order[0] == 3)
 
         async def is_late(order: Any) -> bool:
@@ -65,6 +73,7 @@ async def check(exam: Examination) -> None:
 
         async def waits(order: Any) -> bool:
             if order[0] == 60:
+                search.stopped = await _sells(look)
                 search.reached = True
                 await asyncio.Event().wait()
             return False
@@ -73,6 +82,11 @@ async def check(exam: Examination) -> None:
         go_on = await search.ends("order 3 is wanted", is_third, _is_third)
         rows = sum(event.count for event in tap.events if event.message == "DataRow")
         exam.criterion("at most 200 orders are read for it", rows <= 200, f"{rows} of {count}")
+        exam.criterion(
+            "wanted() is asked about one order after the other, and none after the one returned",
+            asked == [1, 2, 3],
+            f"asked: {', '.join(map(str, asked[:5]))}" + (", …" if len(asked) > 5 else ""),
+        )
         if go_on:
             go_on = await search.ends("an exception of wanted() arrives", fails, _is_unreadable)
             if search.outcome.returned:
@@ -83,6 +97,12 @@ async def check(exam: Examination) -> None:
             )
             if search.outcome.returned:
                 exam.trap("swallowed")
+            exam.criterion(
+                "while wanted() thinks, customers order, and change order 60",
+                not search.stopped,
+                search.stopped or "they do",
+                timed=True,
+            )
         if go_on:
             go_on = await search.ends(
                 f"order {late} is wanted",
@@ -104,12 +124,24 @@ async def check(exam: Examination) -> None:
         exam.trap("everything")
 
 
+async def _sells(look: Any) -> str:
+    """What keeps customers from ordering; "" if nothing does."""
+    try:
+        await look.execute(SALE)
+    except asyncpg.LockNotAvailableError as error:
+        return f"they wait for a lock: {error}"
+    finally:
+        await look.execute("reset lock_timeout")
+    return ""
+
+
 class _Search:
     """Calls the learner's function, and looks at the pool in the moment in which it is over."""
 
     def __init__(self, exam: Examination, pool: Any) -> None:
         self.exam, self.pool = exam, pool
         self.reached = False  # it waits in wanted()
+        self.stopped = "wanted() was not asked about order 60"
         self.delays: list[str] = []
         # With their exceptions, whose tracebacks keep frames.
         self._outcomes: list[Outcome] = []

@@ -19,11 +19,11 @@ MOVE = """
 
 
 def many(count: int) -> str:
-    """The statement that adds so many orders, with baskets of 300 bytes and more."""
+    """The statement that adds so many orders, with baskets of 450 bytes and more."""
     return f"""
         insert into orders (customer_id, total_cents, basket)
         select 1 + n % 200, 5000, jsonb_build_object('event', 5, 'seats', (
-            select jsonb_agg(md5(n::text || i)) from generate_series(1, 8) i))
+            select jsonb_agg(md5(n::text || i)) from generate_series(1, 12) i))
         from generate_series(1, {count}) n"""
 
 

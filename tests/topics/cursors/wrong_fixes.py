@@ -14,6 +14,8 @@ from typing import Any
 
 import asyncpg
 
+from .answers import ANSWERS
+
 ORDERS = "select id, total_cents, basket from orders order by id"
 
 
@@ -371,10 +373,11 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, copy_to_a_file),
     (2, "rounded", by_moment_to_the_second),
     (2, "", five_a_page),
-    (2, None, an_empty_last_page),
+    (2, "", an_empty_last_page),
     (3, "", the_first_hundred),
     (3, "swallowed", cancellation_caught),
     (3, "later", deleted),
     (3, None, without_a_generator),
     (3, None, pages),
+    *ANSWERS,
 )
