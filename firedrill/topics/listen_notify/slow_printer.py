@@ -36,7 +36,7 @@ TRAPS = {
 }
 
 BROKEN_SEAT = "Z9"
-SEATS = ["A1", "A2", BROKEN_SEAT, "A3", "A4", "A5"]
+SEATS = ["A1", "A2", BROKEN_SEAT, "A3", "A2", "A4", "A5"]  # A2 was given back
 LISTENS = f"""
     select count(*) from pg_stat_activity
     where usename = '{ROLE}' and state = 'idle' and query ilike 'listen%'"""
@@ -52,6 +52,7 @@ async def _tickets_printed(exam: Examination) -> None:
         look = await admin(stack)
         conn = await asyncpg.connect(stack.postgres.dsn())
         printer = _Printer()
+        refunds: list[str] = []
         loop = asyncio.get_running_loop()
         before = loop.get_exception_handler()
 
@@ -62,6 +63,7 @@ async def _tickets_printed(exam: Examination) -> None:
         running = exam.start(conn, printer, limit=ALL)
         try:
             await until(listens, "it listens", SOON)
+            await conn.add_listener("refunds", lambda *arguments: refunds.append(arguments[3]))
             for seat in SEATS:
                 await look.execute("select pg_notify('tickets', $1)", seat)
             await comes(running, lambda: printer.busy, "it prints")
@@ -87,10 +89,15 @@ async def _tickets_printed(exam: Examination) -> None:
             printer.printed == good,
             f"{', '.join(printer.printed) or 'nothing'} printed, {how}",
         )
+        tries = printer.broken
+        exam.criterion(
+            "the one that fails is left out", tries <= 1, f"given to the printer {tries} times"
+        )
         closed = conn.is_closed()
         channels = (
             [] if closed else [row[0] for row in await conn.fetch("select pg_listening_channels()")]
         )
+        channels = [channel for channel in channels if channel != "refunds"]
         exam.criterion(
             "cancelled, it ends, and the connection is open and listens no longer",
             cancelled and not closed and not channels,
@@ -108,12 +115,19 @@ async def _tickets_printed(exam: Examination) -> None:
                 "the caller listens to the same channel afterwards, and hears",
                 *await _hears(conn, look),
             )
+            await look.execute("select pg_notify('refunds', 'C1')")
+            hears = bool(await until(lambda: refunds, "the caller hears of a refund", SOON))
+            exam.criterion(
+                "and to its other channels, as before",
+                hears,
+                "it hears" if hears else "it does not hear any more",
+            )
         conn.terminate()
     if not printer.waited:
         exam.trap("on the loop")
     elif printer.most > 1:
         exam.trap("all at once")
-    elif not everything:
+    elif not everything and printer.printed == SEATS[: SEATS.index(BROKEN_SEAT)]:
         exam.trap("stops")
 
 
@@ -123,7 +137,7 @@ class _Printer:
     def __init__(self) -> None:
         self.printed: list[str] = []
         self.others_ran = threading.Event()
-        self.busy = self.most = 0
+        self.busy = self.most = self.broken = 0
         self.waited = True
         self._lock = threading.Lock()
 
@@ -136,7 +150,8 @@ class _Printer:
                 self.waited = self.others_ran.wait(2)
             time.sleep(0.03)
             if seat == BROKEN_SEAT:
-                raise ValueError(f"no such seat: {seat}")
+                self.broken += 1
+                raise RuntimeError(f"paper jam: {seat}")
             self.printed.append(seat)
         finally:
             with self._lock:

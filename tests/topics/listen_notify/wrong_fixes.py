@@ -10,6 +10,8 @@ from typing import Any
 
 import asyncpg
 
+from .answers import ANSWERS
+
 BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 ALL = "select id, seat from sold order by id"
 
@@ -518,4 +520,5 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "", close_the_callers_connection),
     (3, "on the loop", an_async_callback_that_blocks),
     (3, None, a_lock_in_the_callback),
+    *ANSWERS,
 )
