@@ -15,6 +15,7 @@ from ...checking.waiting import until
 from ...servers.server import SUPERUSER
 from ...servers.stack import Stack
 from .files.originals import import_with_asyncpg
+from .other_programs import goes_on_meanwhile, leaves_nothing
 
 TITLE = "an import, from asyncpg to psycopg, behind PgBouncer"
 
@@ -42,6 +43,7 @@ TRAPS = {
 PRICES = [(f"{row}{number}", 4000 + 10 * number) for row in "ABCDEFGHIJ" for number in range(1, 11)]
 PRICES[-1] = ("J'10", 4110)
 TWICE = [("A1", 5999), *PRICES[1:], ("A1", 6000)]
+TEN_OTHERS = [(label, cents + 3 * (label[0] == "B")) for label, cents in PRICES]
 HIGHER = [(label, cents + 1) for label, cents in PRICES]
 BAD = [(label, cents + 2 if label != "E5" else 0) for label, cents in PRICES]
 NOW = "select label, price_cents from seats where event_id = $1"
@@ -78,6 +80,13 @@ async def check(exam: Examination) -> None:
             exam.trap("not committed")
         if not outcome.returned or not stored:
             return
+        await leaves_nothing(exam, dsn, BACKENDS)
+        outcome = await exam.run(dsn, 5, TEN_OTHERS, limit=8)
+        exam.criterion(
+            "100 prices of which ten are new: ten seats have another price",
+            outcome.value == 10,
+            str(outcome),
+        )
 
         outcome = await exam.run(dsn, 5, TWICE, limit=8)
         stored = await prices(5) == dict(TWICE)
@@ -133,6 +142,8 @@ async def check(exam: Examination) -> None:
             exam.trap("others")
         for shop in shops:
             await shop.close()
+        if stored:
+            await goes_on_meanwhile(exam, stack, dsn, PRICES)
 
 
 def _is_about_names(error: BaseException | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -49,6 +50,8 @@ CASES = (
     ("since a moment with a zone", CUSTOMER, "2026-11-22T12:00:00+00:00"),
     ("since a moment without one: in the session's", CUSTOMER, "2026-11-22 23:30"),
     ("of a customer who has none", NOBODY, "2026-01-01"),
+    ("since a moment in another form", CUSTOMER, "22 Nov 2026 12:00+00"),
+    ("since the beginning", CUSTOMER, "-infinity"),
 )
 BAD_TEXTS = (  # the original gives errors for them
     ("17 or true", "2026-01-01"),
@@ -56,7 +59,13 @@ BAD_TEXTS = (  # the original gives errors for them
     (CUSTOMER, "2026-01-01' or 'a' = 'a"),
     ("17' or true --", "2026-01-01"),
     (CUSTOMER, "2026-01-01' or true --"),
+    ("3000000000", "2026-01-01"),
+    ("seventeen", "2026-01-01"),
+    ("", "2026-01-01"),
+    (CUSTOMER, ""),
+    (CUSTOMER, "some day"),
 )
+SETTINGS = "select name, setting from pg_settings"
 BASKET = "select basket from orders where customer_id = 17 limit 1"
 
 
@@ -70,10 +79,11 @@ async def check(exam: Examination) -> None:
             stack.postgres.dsn(), options=f"-c timezone={ZONE}"
         ) as other:
             equal = []
+            before = dict(await conn.fetch(SETTINGS))
             for what, customer, since in CASES:
                 expected = await orders_with_psycopg(other, customer, since)
                 outcome = await exam.run(conn, customer, since)
-                equal.append(_plain(outcome.value) == expected)
+                equal.append(_exactly(_plain(outcome.value)) == _exactly(expected))
                 exam.criterion(f"{what}: the same rows", equal[-1], _rows(outcome, expected))
                 if outcome.returned and (kind := _kind(outcome.value)):
                     exam.criterion(
@@ -107,8 +117,15 @@ async def check(exam: Examination) -> None:
         )
         if not isinstance(basket, str):
             exam.trap("for everybody")
-        elif equal == [True, False, True]:
+        elif equal[:3] == [True, False, True]:
             exam.trap("zone")
+        after = dict(await conn.fetch(SETTINGS))
+        changed = [name for name, setting in after.items() if before.get(name) != setting]
+        exam.criterion(
+            "the connection's settings are as they were",
+            not changed,
+            ", ".join(changed) + ": changed" if changed else "they are",
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -117,6 +134,16 @@ def _plain(value: Any) -> Any:
         if isinstance(value, list)
         else value
     )
+
+
+def _exactly(value: Any) -> Any:
+    """20 and 20.00 are equal, and not the same in JSON. Moments are, in whatever zone."""
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        return value
+    return [
+        [(key, type(one).__name__, one, str(one) * isinstance(one, Decimal)) for key, one in rows]
+        for rows in (row.items() for row in value)
+    ]
 
 
 def _kind(value: Any) -> tuple[str, str] | None:
@@ -133,10 +160,20 @@ def _rows(outcome: Outcome, expected: list[Any]) -> str:
     if not outcome.returned or not isinstance(outcome.value, list):
         return str(outcome)
     rows = _plain(outcome.value)
-    if rows == expected:
+    if _exactly(rows) == _exactly(expected):
         return f"{len(rows)} rows"
-    return (
-        f"{len(rows)} rows came, of {len(expected)}"
-        if len(rows) != len(expected)
-        else "as many rows, with other contents"
+    if len(rows) != len(expected):
+        return f"{len(rows)} rows came, of {len(expected)}"
+    mine, theirs = next(
+        (a, b) for a, b in zip(rows, expected, strict=True) if _exactly([a]) != _exactly([b])
     )
+    return f"as many rows, with other contents: {_difference(mine, theirs)}"
+
+
+def _difference(mine: Any, theirs: dict[str, Any]) -> str:
+    if not isinstance(mine, dict) or list(mine) != list(theirs):
+        return f"{str(mine)[:60]} came for an order"
+    key = next(
+        key for key in mine if _exactly([{key: mine[key]}]) != _exactly([{key: theirs[key]}])
+    )
+    return f"{key} is {mine[key]!r:.50}, and was {theirs[key]!r:.50}"

@@ -25,6 +25,8 @@ SHOP = f"""
 REFUSE = {
     "insert": "create trigger refuse before insert on orders "
     "for each row execute function refuse({}, '{}')",
+    "first": "create trigger refuse before insert on first_orders "
+    "for each row execute function refuse({}, '{}')",
     "commit": "create constraint trigger refuse after insert on orders "
     "deferrable initially deferred "
     "for each row execute function refuse({}, '{}')",
@@ -39,6 +41,7 @@ ORDER = """
     from orders where id = $1"""
 SOLD = "sold, 1 order"
 FREE = "free, 0 orders"
+NO_ORDER = "and there is no such order"
 
 
 class Sale:
@@ -55,7 +58,7 @@ class Sale:
             and is_number(outcome.value)
             and not await self.admin.fetch(ORDER, outcome.value)
         ):
-            return outcome, "and there is no such order"
+            return outcome, NO_ORDER
         row = await self.admin.fetchrow(STORED, seat)
         return outcome, f"{row['status']}, {row['orders']} order{'s' * (row['orders'] != 1)}"
 
@@ -67,7 +70,8 @@ class Sale:
             f"alter sequence attempts restart; {REFUSE[where].format(times, sqlstate)}"
         )
         outcome, stored = await self.sell(30 + times, seat)
-        await self.admin.execute("drop trigger refuse on orders")
+        table = "first_orders" if where == "first" else "orders"
+        await self.admin.execute(f"drop trigger refuse on {table}")
         return outcome, stored, await self.admin.fetchval("select last_value from attempts")
 
     def leaked(self) -> int:

@@ -9,8 +9,8 @@ from ... import servers
 from ...checking.connections import admin
 from ...checking.examination import Examination
 from .files.originals import sell_with_psycopg
-from .sale import EVENT, FREE, ORDER, SHOP, SIZE, SOLD, Sale, came, is_number
-from .sharing import cancelled, neighbours, waits
+from .sale import EVENT, FREE, NO_ORDER, ORDER, SHOP, SIZE, SOLD, Sale, came, is_number
+from .sharing import cancelled, keeps_its_connection, neighbours, overtaken, waits
 
 TITLE = "a sale, from psycopg to asyncpg"
 
@@ -19,20 +19,20 @@ HINTS = (
     "Three things are in the words of the original and in no line of the starter: the transaction "
     "around the sale, the one around first_orders, and the connection, which somebody else takes "
     "and gives back.",
-    "Inside the loop's try: async with pool.acquire(timeout=1) as conn, conn.transaction(). "
-    "The limit for locks is SET LOCAL in it; first_orders with `on conflict do nothing`, or in a "
-    "nested transaction(); the basket with json.dumps.",
+    "Around the loop: async with pool.acquire(timeout=1) as conn. Inside its try: async with "
+    "conn.transaction(). The limit for locks is SET LOCAL in it; first_orders with "
+    "`on conflict do nothing`, or in a nested transaction(); the basket with json.dumps.",
 )
 
 TRAPS = {
     "half": "The error arrived, and the seat is sold without an order: each statement committed "
     "itself.",
     "swallowed": "A number came back, and nothing is stored: PostgreSQL's error was caught inside "
-    "of the transaction, and its COMMIT was a rollback.",
+    "the transaction, and its COMMIT was a rollback.",
     "inside": "It was tried again where that cannot help: inside the transaction that the "
     "conflict has ended, or not at COMMIT, which raises conflicts, too.",
-    "no limit": "A seat that somebody holds was waited for without a limit. Outside of a "
-    "transaction SET LOCAL has no effect.",
+    "no limit": "A seat that somebody holds was waited for without a limit, or with a longer one "
+    "than the original's. Is SET LOCAL in the transaction? Outside one it has no effect.",
     "forever": "All connections were taken, and it waited on. The original's pool gives up by "
     "itself; asyncpg's does not.",
     "leak": "A connection was not given back when the sale failed, or was cancelled. After as "
@@ -64,7 +64,17 @@ async def check(exam: Examination) -> None:
 
 
 async def _sell(sale: Sale) -> None:
-    for step in (_plain_sales, _errors, _conflicts, waits, cancelled, neighbours):
+    steps = (
+        _plain_sales,
+        _errors,
+        _conflicts,
+        waits,
+        overtaken,
+        keeps_its_connection,
+        cancelled,
+        neighbours,
+    )
+    for step in steps:
         if not await step(sale):
             return
         if leaked := sale.leaked():
@@ -104,7 +114,7 @@ async def _plain_sales(sale: Sale) -> bool:
         is_number(outcome.value) and stored == SOLD,
         came(outcome, stored),
     )
-    if outcome.returned and stored != SOLD:
+    if outcome.returned and stored == NO_ORDER:
         sale.exam.trap("swallowed")
     return True
 
@@ -119,18 +129,38 @@ async def _errors(sale: Sale) -> bool:
     )
     if right and stored != FREE:
         sale.exam.trap("half")
-    outcome, stored, _ = await sale.refused("commit", 1, "23514", "A4")
-    sale.exam.criterion(
-        "COMMIT is refused: that error arrives, and the seat is free",
-        isinstance(outcome.error, asyncpg.CheckViolationError) and stored == FREE,
-        came(outcome, stored),
-    )
-    return not outcome.hung
+    for where, sqlstate, what, error, seat in (
+        ("commit", "23514", "COMMIT is refused", asyncpg.CheckViolationError, "A4"),
+        (
+            "first",
+            "23514",
+            "the insert into first_orders is refused",
+            asyncpg.CheckViolationError,
+            "A5",
+        ),
+        (
+            "insert",
+            "40003",
+            "40003, which is no conflict",
+            asyncpg.StatementCompletionUnknownError,
+            "A6",
+        ),
+    ):
+        outcome, stored, tried = await sale.refused(where, 1, sqlstate, seat)
+        sale.exam.criterion(
+            f"{what}: that error arrives at the first attempt, and the seat is free",
+            isinstance(outcome.error, error) and stored == FREE and tried == 1,
+            came(outcome, stored),
+        )
+        if outcome.hung:
+            return False
+    return True
 
 
 async def _conflicts(sale: Sale) -> bool:
     for where, sqlstate, what, seat in (
         ("insert", "40P01", "a deadlock at the first attempt", "B1"),
+        ("first", "40001", "40001 at the first insert into first_orders", "B4"),
         ("commit", "40001", "40001 at the first COMMIT", "B2"),
     ):
         outcome, stored, tried = await sale.refused(where, 1, sqlstate, seat)

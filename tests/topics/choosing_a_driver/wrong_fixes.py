@@ -12,6 +12,8 @@ from typing import Any
 import asyncpg
 import psycopg
 
+from .answers import ANSWERS
+
 LIST = """
     select id, placed_at, basket, (total_cents / 100.0)::numeric(10, 2) as total
     from orders where customer_id = $1::text::int and placed_at >= $2::text::timestamptz
@@ -376,4 +378,5 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "", in_one_statement_as_it_is),
     (3, None, in_one_statement),
     (3, None, through_a_table),
+    *ANSWERS,
 )
