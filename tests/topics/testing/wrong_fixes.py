@@ -8,6 +8,7 @@ from pathlib import Path
 from firedrill import course
 
 from ..code import written
+from .answers import ANSWERS
 
 SOLUTION = course.REPOSITORY / "solutions/16_testing.ipynb"
 
@@ -282,4 +283,5 @@ OTHER_ANSWERS = (
     (3, None, changed("name_by_process", 3, ("uuid.uuid4().hex", "os.getpid()}_{id(object())"))),
     (3, "one for all", written(ALONE + CLEAN_UP, "clean_up_the_sales")),
     (3, "one name", changed("one_name", 3, A_NAME)),
+    *ANSWERS,
 )

@@ -1,6 +1,7 @@
 """The shop as the exercise shows it, with one BUG after another."""
 
 BUG = ""
+ANOTHER = "select min(id) from customers where id <> $1"  # who exists
 
 
 async def sell(conn, event, label, customer):
@@ -16,15 +17,17 @@ async def sell(conn, event, label, customer):
         )
         if seat is None:
             raise (ValueError if BUG == "another_error" else LookupError)(f"{label} is not free")
-        price = seat["price_cents"] + (100 if BUG == "wrong_price" else 0)
+        price = seat["price_cents"]
+        if BUG == "wrong_customer":
+            customer = await conn.fetchval(ANOTHER, customer)
         order = await conn.fetchval(
             """
             insert into orders (customer_id, total_cents, basket)
             values ($1, $2, jsonb_build_object(
                 'event', $3::int, 'seats', jsonb_build_array($4::text)))
             returning id""",
-            customer + (BUG == "wrong_customer"),
-            price,
+            customer,
+            price + (100 if BUG == "wrong_price" else 0),
             event,
             label,
         )
