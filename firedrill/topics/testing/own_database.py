@@ -88,8 +88,12 @@ async def check(exam: Examination) -> None:
     elif _wrong(alone):
         if "different loop" in text or "ScopeMismatch" in text or "Event loop is closed" in text:
             exam.trap("wrong loop")
-        elif any(name.startswith("test_one_of_two") for name in of(alone, "FAILED")):
-            exam.trap("one connection")
+        elif first_test := [
+            line for line in of(alone, "FAILED", "ERROR") if line.startswith("test_one_of_two")
+        ]:
+            # Not where it found another shop than the template's: nothing ran before it.
+            if not any(seen in first_test[0] for seen in ("== 97", "UndefinedTable")):
+                exam.trap("one connection")
         elif ran and any("test_sells" in name for name in of(alone, "FAILED", "ERROR")):
             exam.trap("one for all")
     elif any(_wrong(run) and not run.ended for run in both):

@@ -593,9 +593,6 @@ of_the_shop = copied(
 template_of_the_shop = copied(
     "template_of_the_shop", ("template encore_template", "template encore")
 )
-named_by_process = copied(
-    "named_by_process", ('"test_" + uuid.uuid4().hex', 'f"test_{os.getpid() % 7}"')
-)
 named_by_the_test = copied(
     "named_by_the_test",
     ("async def pool():", "async def pool(request):"),
@@ -657,11 +654,10 @@ ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
     (3, "waits", dropped_without_force),
     (3, "wrong loop", for_the_session),
     (3, "wrong loop", for_the_module),
-    (3, "one connection", of_one_connection),
+    (3, "", of_one_connection),
     (3, "", an_empty_database),
     (3, "the shop's own", of_the_shop),
-    (3, "one for all", template_of_the_shop),
-    (3, "one name", named_by_process),
+    (3, "", template_of_the_shop),
     (3, "one name", named_by_the_test),
     (3, "left over", closed_in_the_background),
 )
