@@ -133,17 +133,19 @@ async def catch_it_in_the_transaction(pool: Any, customer: int, event: int, seat
 
 
 async def a_savepoint(pool: Any, customer: int, event: int, seat: str) -> Any:
-    async def once() -> Any:
-        async with pool.acquire(timeout=1) as conn, conn.transaction():
-            await conn.execute(LIMIT)
-            order = await _take(conn, customer, event, seat)
-            if order is not None:
-                with contextlib.suppress(asyncpg.UniqueViolationError):
-                    async with conn.transaction():
-                        await conn.execute(FIRST, customer, order)
-            return order
+    async with pool.acquire(timeout=1) as conn:
 
-    return await _again(once)
+        async def once() -> Any:
+            async with conn.transaction():
+                await conn.execute(LIMIT)
+                order = await _take(conn, customer, event, seat)
+                if order is not None:
+                    with contextlib.suppress(asyncpg.UniqueViolationError):
+                        async with conn.transaction():
+                            await conn.execute(FIRST, customer, order)
+                return order
+
+        return await _again(once)
 
 
 async def try_again_in_the_transaction(pool: Any, customer: int, event: int, seat: str) -> Any:
