@@ -25,6 +25,9 @@ index: tester            ## firedrill/errors/index.json, from the topics' errors
 checks:
 	$(BIN)/pytest -n 6 --dist loadscope --no-loadscope-reorder $(ARGS)
 
+answers: tester          ## some 200 more right and wrong answers, against the checks of exercises 13, 14, 16 and 17
+	$(BIN)/pytest -n 4 -m answers tests/topics $(ARGS)
+
 notebooks: tester        ## run lessons and solutions, store their outputs, make the exercises: make notebooks NAMES=01_connecting
 	$(BIN)/python -m firedrill.authoring.notebooks $(NAMES)
 
@@ -61,4 +64,4 @@ tester:
 help:                       ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-.PHONY: learner tester bench-against lab test index style types checks notebooks bench atlas site lock help
+.PHONY: learner tester answers bench-against lab test index style types checks notebooks bench atlas site lock help

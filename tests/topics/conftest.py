@@ -26,8 +26,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         name = metafunc.function.__name__
         if name in CASES:  # others have their cases where they are written
-            cases = CASES[name](slug)
-            metafunc.parametrize("case", cases.values(), ids=cases)
+            metafunc.parametrize(
+                "case",
+                [
+                    pytest.param(case, id=id_, marks=pytest.mark.answers if case.is_more else ())
+                    for id_, case in CASES[name](slug).items()
+                ],
+            )
     else:
         tasks = drills.open(slug).tasks
         metafunc.parametrize("task", tasks, ids=[str(task.number) for task in tasks])

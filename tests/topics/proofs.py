@@ -87,6 +87,14 @@ class Case:
     other: int = -1  # which of OTHER_ANSWERS
 
     @property
+    def is_more(self) -> bool:
+        """One of answers.py, which are tried by `make answers` only."""
+        path = f"tests.topics.{self.slug}.answers"
+        if self.other < 0 or not importlib.util.find_spec(path):
+            return False
+        return other_answers(self.slug)[self.other] in importlib.import_module(path).ANSWERS
+
+    @property
     def code(self) -> Code:
         if self.other >= 0:
             return other_answers(self.slug)[self.other][2]
