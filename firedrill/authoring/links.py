@@ -1,6 +1,7 @@
 """The links from a lesson and an exercise to the next ones, made from course.toml.
 
-In a lesson it is the line `- Previous: … Next: …`, in a solution the cell `## Where to go`.
+In a lesson they stand under the title and in the list at the end, in a solution in the cell
+`## Where to go`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from typing import Any
 from .. import course
 from ..course import Lesson
 
-AROUND = re.compile(r"^- (?:Previous|Next)\b.*$", re.M)
+TOP = re.compile(r"\A(# .*)\n(?:\n\*Lesson \d.*\*\n)?")
+END = re.compile(r"^- (?:Lesson \d+|Previous|Next)\b.*$", re.M)
 WHERE_TO_GO = re.compile(r"^## Where to go\n.*", re.S)
 
 
 def in_lesson(notebook: dict[str, Any], lesson: Lesson) -> dict[str, Any]:
-    """Raises ValueError unless the lesson has one line for them."""
+    """Raises ValueError unless the lesson has one title and one line at the end for them."""
     found = (("Previous", _beside(lesson, -1)), ("Next", _beside(lesson, 1)))
-    around = [f"{label}: {_link(one)}." for label, one in found if one]
-    return _with(notebook, AROUND, f"- {' '.join(around)}")
+    place = f"Lesson {lesson.number} of {course.lessons()[-1].number}."
+    around = " ".join([place, *(f"{label}: {_link(one)}." for label, one in found if one)])
+    first, *others = notebook["cells"]
+    top = _with({"cells": [first]}, TOP, f"\\1\n\n*{around}*\n")
+    return _with({**notebook, "cells": [*top["cells"], *others]}, END, f"- {around}")
 
 
 def in_solution(notebook: dict[str, Any], lesson: Lesson) -> dict[str, Any]:
@@ -48,7 +53,7 @@ def _with(notebook: dict[str, Any], place: re.Pattern[str], text: str) -> dict[s
     cells, times = [], 0
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            source, here = place.subn(lambda _: text, "".join(cell["source"]))
+            source, here = place.subn(text, "".join(cell["source"]))
             times += here
             cell = {**cell, "source": source.splitlines(keepends=True)}
         cells.append(cell)

@@ -210,24 +210,36 @@ def test_unbalanced_marks_are_refused(source: str) -> None:
 # The links between lessons
 
 
-def test_the_links_follow_the_manifest() -> None:
-    def linked(lesson: course.Lesson) -> str:
-        cell = {
-            "cell_type": "markdown",
-            "source": ["## Links\n", "\n", "- Next: what was\n", "- x"],
-        }
-        return "".join(links.in_lesson({"cells": [cell]}, lesson)["cells"][0]["source"])
+def in_lesson(lesson: course.Lesson, *sources: str) -> list[str]:
+    """The sources of its Markdown cells with their links."""
+    given = [{"cell_type": "markdown", "source": one.splitlines(True)} for one in sources]
+    return ["".join(cell["source"]) for cell in links.in_lesson({"cells": given}, lesson)["cells"]]
 
+
+def test_the_links_at_both_ends_follow_the_manifest() -> None:
     first, second, *_, last = course.lessons()
     to_first = f"[00 {first.title}]({first.name}.ipynb)"
     to_second = f"[01 {second.title}]({second.name}.ipynb)"
-    assert linked(first) == f"## Links\n\n- Next: {to_second}.\n- x"
-    assert linked(second).startswith(f"## Links\n\n- Previous: {to_first}. Next: [02 ")
-    assert "Next:" not in linked(last)
+    around = f"Lesson 0 of {last.number}. Next: {to_second}."
+    begin, end = in_lesson(first, "# It hangs\n\nSince noon.", "## Links\n\n- Next: what was\n- x")
+    assert begin == f"# It hangs\n\n*{around}*\n\nSince noon."
+    assert end == f"## Links\n\n- {around}\n- x"
+    around = f"Lesson 1 of {last.number}. Previous: {to_first}. Next: [02 "
+    begin, end = in_lesson(course.lessons()[10], begin, end)
+    begin, end = in_lesson(second, begin, end)
+    assert begin.startswith(f"# It hangs\n\n*{around}")
+    assert begin.count("Lesson") == 1
+    assert end.startswith(f"## Links\n\n- {around}")
+    assert end.count("Lesson") == 1
+    assert not any("Next:" in one for one in in_lesson(last, begin, end))
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_a_lesson_has_one_place_for_its_links(times: int) -> None:
-    cell = {"cell_type": "markdown", "source": ["- Next: somewhere\n"] * times}
+def test_a_lesson_has_one_place_for_the_links_at_its_end(times: int) -> None:
     with pytest.raises(ValueError, match=f"{times} places"):
-        links.in_lesson({"cells": [cell]}, course.lessons()[1])
+        in_lesson(course.lessons()[1], "# It hangs\n", "- Next: somewhere\n" * times)
+
+
+def test_a_lesson_without_a_title_has_no_place_for_the_links_at_its_beginning() -> None:
+    with pytest.raises(ValueError, match="0 places"):
+        in_lesson(course.lessons()[1], "It hangs\n", "- Next: somewhere\n")
