@@ -23,8 +23,8 @@ HINTS = (
     "Three questions for psycopg's documentation: when does it begin a transaction, what does it "
     "do at close(), and when does it prepare?",
     "The original switches statements off in its connect(), has one transaction, and closes in "
-    "every case. psycopg prepares what it has run five times, as _pg3_0, and every program's "
-    "first one has that name.",
+    "every case. psycopg prepares a query that has run five times, as _pg3_0, and so does every "
+    "other program.",
     "async with await psycopg.AsyncConnection.connect(dsn, prepare_threshold=None) as conn: it "
     "commits at the end, or rolls back, and closes. cursor.rowcount counts.",
 )
@@ -32,11 +32,11 @@ HINTS = (
 TRAPS = {
     "not committed": "It counted 100 changes, and there is none: psycopg had begun a transaction, "
     "and nobody committed it.",
-    "half": "One price was refused, and those before it have changed.",
-    "left open": "After the error a connection is left, with all that it had locked.",
+    "half": "One price was refused, but those before it have changed.",
+    "left open": "A connection is left open after the error, with everything that it had locked.",
     "prepared": "The name _pg3_0 was there already, prepared by another program: psycopg prepares "
-    "what it has run five times (or at once, with prepare_threshold=0).",
-    "others": "The import works, and what the other programs had prepared is gone. Their next "
+    "a query that has run five times (or at once, with prepare_threshold=0).",
+    "others": "The import works, but what the other programs had prepared is gone. Their next "
     "query fails.",
 }
 
@@ -120,7 +120,7 @@ async def check(exam: Examination) -> None:
             await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=0)
             for _ in range(BACKENDS)
         ]
-        for shop in shops:  # each on a backend of its own
+        for shop in shops:  # each on its own backend
             await shop.execute("begin", prepare=False)
             await shop.execute(THEIRS, (1,))
         for shop in shops:  # not by ROLLBACK: psycopg forgets what it has prepared then

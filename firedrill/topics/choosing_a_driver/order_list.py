@@ -17,25 +17,23 @@ from .files.originals import orders_with_psycopg
 TITLE = "a list of orders, from psycopg to asyncpg"
 
 HINTS = (
-    'Print type(row), type(row["basket"]) and each value, of the original and of yours.',
-    "psycopg sends a text as a text, and PostgreSQL makes an integer or a moment of it, in the "
-    "session's zone. asyncpg asks PostgreSQL for the parameter's type, and wants a value of it "
-    "from you. What does $1::text::int ask for?",
+    'Print type(row), type(row["basket"]) and each value, for the original and for yours.',
+    "psycopg sends text as text, and PostgreSQL converts it to an integer or a moment, in the "
+    "session's zone. asyncpg asks PostgreSQL for the parameter's type, and wants a value of that "
+    "type from you. What does $1::text::int ask for?",
     "where customer_id = $1::text::int and placed_at >= $2::text::timestamptz. Then dict(row) for "
     "each row, and json.loads for its basket.",
 )
 
 TRAPS = {
-    "records": "Rows came back as asyncpg's Records. They look like dicts and are none: no JSON "
-    "encoder takes them, and they are equal to no dict.",
-    "text": 'The basket is still a text: whoever reads basket["seats"] gets "string indices must '
-    'be integers".',
-    "zone": "A moment without a zone was taken in another zone than the session's: the process's, "
-    "or UTC. The same URL gives other orders now.",
+    "records": "Rows came back as asyncpg's Records. They look like dicts but are not: no JSON "
+    "encoder accepts them, and they equal no dict.",
+    "text": 'The basket is still text: basket["seats"] raises "string indices must be integers".',
+    "zone": "A moment without a zone was read in another zone than the session's: the process's, "
+    "or UTC. The same URL now gives other orders.",
     "for everybody": "A codec was set on a connection that others use as well. Their json.loads() "
-    "gets a dict now, and fails.",
-    "sql": "A text out of the URL became SQL: whoever writes a quote there gets everybody's "
-    "orders.",
+    "now gets a dict, and fails.",
+    "sql": "Text from the URL became SQL: a quote in it gives a visitor everybody's orders.",
 }
 
 CUSTOMER, NOBODY = "17", "199"

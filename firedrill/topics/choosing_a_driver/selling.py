@@ -15,29 +15,29 @@ from .sharing import cancelled, keeps_its_connection, neighbours, overtaken, wai
 TITLE = "a sale, from psycopg to asyncpg"
 
 HINTS = (
-    "Go through the original line by line: what ends when, if this line raises?",
-    "Three things are in the words of the original and in no line of the starter: the transaction "
-    "around the sale, the one around first_orders, and the connection, which somebody else takes "
-    "and gives back.",
+    "Read the original line by line: what ends, and when, if this line raises?",
+    "The original has three things that no line of the starter has: the transaction around the "
+    "sale, the one around first_orders, and a connection that somebody else acquires and "
+    "releases.",
     "Around the loop: async with pool.acquire(timeout=1) as conn. Inside its try: async with "
     "conn.transaction(). The limit for locks is SET LOCAL in it; first_orders with "
     "`on conflict do nothing`, or in a nested transaction(); the basket with json.dumps.",
 )
 
 TRAPS = {
-    "half": "The error arrived, and the seat is sold without an order: each statement committed "
-    "itself.",
-    "swallowed": "A number came back, and nothing is stored: PostgreSQL's error was caught inside "
+    "half": "The error arrived, but the seat is sold without an order: each statement committed "
+    "by itself.",
+    "swallowed": "A number came back, but nothing is stored: PostgreSQL's error was caught inside "
     "the transaction, and its COMMIT was a rollback.",
     "inside": "It was tried again where that cannot help: inside the transaction that the "
     "conflict has ended, or not at COMMIT, which raises conflicts, too.",
-    "no limit": "A seat that somebody holds was waited for without a limit, or with a longer one "
-    "than the original's. Is SET LOCAL in the transaction? Outside one it has no effect.",
-    "forever": "All connections were taken, and it waited on. The original's pool gives up by "
+    "no limit": "It waited for a held seat without a limit, or with a longer one than the "
+    "original's. Is SET LOCAL in the transaction? Outside one it has no effect.",
+    "forever": "All connections were taken, and it kept waiting. The original's pool gives up by "
     "itself; asyncpg's does not.",
-    "leak": "A connection was not given back when the sale failed, or was cancelled. After as "
-    "many as the pool has connections, nobody can buy.",
-    "for everybody": "A codec was set on a connection of the pool, for all who are lent it "
+    "leak": "A connection was not released when the sale failed or was cancelled. After as "
+    "many such sales as the pool has connections, nobody can buy.",
+    "for everybody": "A codec was set on a connection of the pool, for everyone who gets it "
     "afterwards.",
 }
 

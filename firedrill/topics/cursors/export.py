@@ -18,11 +18,10 @@ from .receiver import Receiver
 TITLE = "all orders, and no more memory"
 
 HINTS = (
-    "Three things are asked for: little memory, one moment, no open transaction while the receiver "
-    "rests. Which of them do fetch, a cursor and pages have?",
+    "The task asks for three things: little memory, one moment, and no open transaction while the "
+    "receiver rests. Which of them do fetch, a cursor and pages give you?",
     "One moment is one statement, or one transaction. It can be short if nothing in it waits for "
-    "the receiver: what is read has to lie somewhere until it is sent, and memory is not the "
-    "place.",
+    "the receiver: store what you have read until you send it, but not in memory.",
     "Write a cursor's rows, or COPY, to a tempfile.TemporaryFile; leave the transaction; then read "
     "the file in batches of 500 and send them.",
 )
@@ -30,10 +29,10 @@ HINTS = (
 TRAPS = {
     "all at once": "All orders are in memory at one time, whether as records, as a list, or as "
     "bytes.",
-    "open": "Little memory, and one moment. And as long as the receiver rests, a transaction is "
-    "open: the migration waits, and behind it the shop.",
+    "open": "Little memory, and one moment. But a transaction is open for as long as the receiver "
+    "rests: the migration waits, and behind it the shop.",
     "moments": "Little memory, and nothing is open. But each part was read at another moment: an "
-    "order that was cancelled meanwhile is missing, and money that moved was counted twice.",
+    "order that was cancelled in the meantime is missing, and money that moved was counted twice.",
 }
 
 ORDERS = 12_000

@@ -18,8 +18,8 @@ from .orders import are_back, many
 TITLE = "the first order that is wanted"
 
 HINTS = (
-    "Print pool.get_idle_size() in the line after `await first(…)`. Who closes what your `return` "
-    "leaves?",
+    "Print pool.get_idle_size() on the line after `await first(…)`. Who closes what your `return` "
+    "leaves open?",
     "return, break and exceptions do not close an async generator. There are two here, and each "
     "stands at its yield.",
     "async with aclosing(parsed(pool)) as orders: in first(), and async with "
@@ -31,8 +31,8 @@ TRAPS = {
     "generator left to Python to close?",
     "never": "The caller keeps the exception, and with it the connection: the traceback has the "
     "frame, and the frame has the generator.",
-    "everything": "The connection is back in time. For the third order, all of them were read.",
-    "swallowed": "What happened in wanted() did not arrive: it looks as if no order was wanted.",
+    "everything": "The connection is back in time, but all orders were read to find the third.",
+    "swallowed": "The exception of wanted() did not arrive: it looks as if no order was wanted.",
 }
 
 LIMIT = 15  # seconds; one row after the other is slow, and right

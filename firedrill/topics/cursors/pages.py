@@ -15,8 +15,8 @@ from .tokens import SETTINGS, refuses_forged_tokens
 TITLE = "pages that lose no order"
 
 HINTS = (
-    "Which page is an order on when ten newer ones have come? And what does the browser have that "
-    "stays true?",
+    "On which page is an order when ten newer ones have come in? And what does the browser know "
+    "that stays true?",
     "The next page begins after the last order that was shown: after its placed_at and its id. The "
     "order itself may be gone by then, so both have to be in the token, exactly.",
     "where (placed_at, id) < ($1, $2) order by placed_at desc, id desc limit 11; the token from "
@@ -24,16 +24,16 @@ HINTS = (
 )
 
 TRAPS = {
-    "moved": "Two orders came in, and the last ones of a page are on the next page again: a page's "
-    "number is no place.",
+    "moved": "Two orders came in, and the last ones of a page are on the next page again: the "
+    "number of a page is no place.",
     "anchor": "The last order of a page was cancelled, and the next page does not know where to "
     "begin.",
-    "ties": "Of orders placed at the same moment, those are lost that did not fit on the page.",
-    "rounded": "The token has lost a part of the moment: orders within the same second are lost, "
-    "or shown again.",
-    "everything": "The pages are right, and all orders were sent for each of them.",
+    "ties": "Of the orders placed at the same moment, those that did not fit on the page are lost.",
+    "rounded": "The token has lost part of the moment: orders within the same second are lost, "
+    "or shown twice.",
+    "everything": "The pages are right, but PostgreSQL sent all orders for each of them.",
 }
-PAGES = 40  # there are 14; whoever reads this many reads in a circle
+PAGES = 40  # there are 14; more than this many would be a circle
 # From old to new: 15 at the same moment, 28 within the same millisecond, and the shop's own, older
 # than both; three of those are the newest, and the one with the largest id is the oldest. 140 in
 # all: the last page is full.
