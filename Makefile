@@ -31,7 +31,7 @@ answers: tester          ## some 200 more right and wrong answers, against the c
 notebooks: tester        ## run lessons and solutions, store their outputs, make the exercises: make notebooks NAMES=01_connecting
 	$(BIN)/python -m firedrill.authoring.notebooks $(NAMES)
 
-bench: tester            ## what it costs, beside its peers: writes benchmarks/RESULTS.md
+bench: tester            ## what it costs, compared with its peers: writes benchmarks/RESULTS.md
 	$(UV) pip install --quiet --upgrade --python $(BIN)/python --target .venv/peers -r benchmarks/requirements.txt
 	PYTHONPATH=.venv/peers $(BIN)/python -m benchmarks
 

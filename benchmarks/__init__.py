@@ -1,2 +1,2 @@
-"""`python -m benchmarks`: what the course claims about speed and memory, measured beside its
+"""`python -m benchmarks`: what the course claims about speed and memory, measured alongside its
 peers in one run."""

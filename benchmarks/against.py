@@ -1,6 +1,6 @@
 """`make bench-against REV`: this build and another commit, measured in turns on the same machine.
 
-Both are checked out beside each other, without what is not committed here, and each gets its own
+Both are checked out next to each other, without what is not committed here, and each gets its own
 .venv and its own cache: the first start counts from an empty folder until JupyterLab has said its
 address. Processor time is that of all descendants, also of servers that have left their parent.
 `make test` and all lessons take half an hour for each build.

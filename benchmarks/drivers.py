@@ -1,8 +1,8 @@
 """Drivers, as in lesson 17: asyncpg, psycopg 3 with the text and the binary format, SQLAlchemy's
 Core and ORM, each on one warm connection in autocommit to one embedded pair, in one process with
 asyncio's own loop. A figure is the median call of a round; of the rounds the median is given
-and, in brackets, the worst. In each round each way makes its calls once, in an order that is
-drawn again; one uncounted round comes first, and the garbage of the way before is collected
+and, in brackets, the worst. In each round each way makes its calls once, in a new
+random order; one uncounted round comes first, and the garbage of the way before is collected
 beforehand. Each way is compared with asyncpg in the same table row: the ratio is that of the
 medians, in brackets that of the round that was worst for asyncpg.
 

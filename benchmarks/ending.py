@@ -36,7 +36,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Co
 
     Interrupted, it lets the command end what it has started itself.
 
-    In a session of its own: Ctrl-C in a terminal reaches only this process, which decides.
+    In a separate session: Ctrl-C in a terminal reaches only this process, which decides.
     Raises `RuntimeError` with the end of what the command printed.
     """
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Notebooks: `pytest --nbval notebooks/`, which runs and compares them, beside the same
+"""Notebooks: `pytest --nbval notebooks/`, which runs and compares them, next to the same
 notebooks executed by nbclient one after the other in one process, without comparing. Both are
 whole processes, from start to end, so pytest's own start and collection count, as do Python's
 and nbclient's; the kernels, the environment and the embedded servers are the same. The two take

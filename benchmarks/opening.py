@@ -8,7 +8,7 @@ ratio of the round that was worst for the course.
   `select 1` goes through PgBouncer. The course prepares the next pair's data directory in the
   background as soon as one is opened, and in this benchmark it always has the time to. *A second
   pair at once* is opened when the first has answered: its data directory is copied while it waits,
-  beside the copy in the background.
+  in addition to the copy in the background.
 - *docker compose*: `docker compose up --detach --wait` of the course's own docker-compose.yml,
   images present, the same data; `select 1` goes through PgBouncer. Its health checks come after 1 s
   at the earliest, which is part of what `--wait` costs. *Without health checks* is the course's own

@@ -1,6 +1,6 @@
 """Lesson 10's remedies: asyncpg's `fetchval` of a seat by its id, on one warm connection of each
-way, to one embedded pair. In each round each way makes 300 calls, in an order that is drawn
-again; one uncounted round comes first. Each way is compared with asyncpg as it is behind
+way, to one embedded pair. In each round each way makes 300 calls, in a new random
+order; one uncounted round comes first. Each way is compared with asyncpg as it is behind
 PgBouncer 1.24 as it is (`max_prepared_statements = 200`, transaction mode). The rows below count
 answers under the lesson's load, 2 processes x 4 connections x 100 calls, before and after each
 remedy.

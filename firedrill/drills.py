@@ -2,7 +2,7 @@
 
 In an exercise: `drill = drills.open("01_connecting")`, then `drill[1]`.
 
-await drill[1].check(my_function)       runs it against servers of its own and says what was seen
+await drill[1].check(my_function)       runs it against separate servers and says what was seen
 drill[1].hint()                         the next of three hints
 drill[1].replay()                       draws what the function did before it failed
 shop = await drill[1].open()            leaves the servers running as they were then

@@ -201,7 +201,7 @@ def _fork(
         _run(function, log, arguments | ({"files": files} if files else {}))
     with contextlib.suppress(
         PermissionError, ProcessLookupError
-    ):  # it does so itself, too: whoever comes first
+    ):  # it does so itself, too: the first one wins
         os.setpgid(pid, pid)
     return pid
 

@@ -28,7 +28,7 @@ class Pass:
 
 
 def path() -> Path:
-    """`$FIREDRILL_PROGRESS` (the tests have one of their own), or progress.txt."""
+    """`$FIREDRILL_PROGRESS` (the tests have their own), or progress.txt."""
     return Path(os.environ.get("FIREDRILL_PROGRESS") or course.REPOSITORY / "progress.txt")
 
 
@@ -65,7 +65,7 @@ def record_reading(lesson: str) -> None:
 
 
 def forget(exercise: str) -> None:
-    """Its passes. That its lesson was read stays true."""
+    """Its passes. The mark that the lesson was read stays."""
     if path().exists():
         kept = [
             line

@@ -4,9 +4,9 @@ fork of that process.
     pytest = pytests.Pytest("testing", DATABASE_URL=dsn)
     await pytest("test_sales.py", "--asyncio-mode=auto")    # shows the summary that pytest prints
 
-Every run is a pytest of its own, in `folder` with the pytest.ini that is there, and in a process
-group of its own: it is ended with all that it started when it takes too long or writes too much,
-and when the notebook ends.
+Every run is a separate pytest, in `folder` with the pytest.ini that is there, and in its own
+process group: it is ended with all that it started when it takes too long or writes too much, and
+when the notebook ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Web services in processes of their own: `uvicorn app:app`, in a folder, on a free port of
+"""Web services in separate processes: `uvicorn app:app`, in a folder, on a free port of
 127.0.0.1.
 
     shop = await service.start("shop", "app:app", DSN=dsn)     # keywords: its environment variables

@@ -1,4 +1,4 @@
-"""TLS for PostgreSQL, switched on and off while it runs, with certificates of our own.
+"""TLS for PostgreSQL, switched on and off while it runs, with our own certificates.
 
 All through SQL, so in a container too.
 """

@@ -116,7 +116,7 @@ async def _look(postgres: Server, query: str) -> list[asyncpg.Record]:
         postgres.dsn(user=SUPERUSER), timeout=10, statement_cache_size=0
     )
     try:
-        # Letters go by the order of connecting, whoever of them the view then shows.
+        # Letters go by the order of connecting, whichever of them the view then shows.
         for row in await connection.fetch("""select pid from pg_stat_activity
                 where backend_type = 'client backend' and pid <> pg_backend_pid()
                 order by backend_start, pid"""):

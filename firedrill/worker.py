@@ -120,7 +120,7 @@ def _forks(folder: str, *modules: str) -> Forks:
 
 
 def fork(files: list[int]) -> int:
-    """A process of its own; `files` are its connection and where it writes errors."""
+    """A separate process; `files` are its connection and where it writes errors."""
     for stream in (1, 2):  # what the source prints must not get lost, nor between the answers
         os.dup2(files[1], stream)
     asyncio.run(serve(socket.socket(fileno=files[0])))

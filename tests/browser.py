@@ -90,7 +90,7 @@ def missing() -> str:
 
 
 class Server:
-    """A started `python -m firedrill.lab` on a terminal of its own, with what it has printed."""
+    """A started `python -m firedrill.lab` on its own terminal, with what it has printed."""
 
     def __init__(self, home: Path, state: Path, copies: Path, terminal: bool) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}

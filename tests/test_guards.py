@@ -174,4 +174,4 @@ def test_every_rule_says_why_it_is_there() -> None:
         lines = block.strip().splitlines()
         assert lines[-2].startswith("regex: ")
         assert lines[-1].startswith("replace: ")
-        assert len(" ".join(lines[:-2])) > 30, f"no reason beside {lines[-2]}"
+        assert len(" ".join(lines[:-2])) > 30, f"no reason next to {lines[-2]}"

@@ -1,4 +1,4 @@
-"""Services in processes of their own: that they start, say why they do not, and never outlive
+"""Services in separate processes: that they start, say why they do not, and never outlive
 who started them."""
 
 from __future__ import annotations

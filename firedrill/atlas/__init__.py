@@ -1,6 +1,6 @@
 """What differs between versions of PostgreSQL, PgBouncer and asyncpg: the rows of VERSIONS.md.
 
-A row is a coroutine that measures one behaviour on a pair of servers of its own. `make atlas` runs
+A row is a coroutine that measures one behaviour on its own pair of servers. `make atlas` runs
 them all; `python -m firedrill.atlas NAME` runs one.
 """
 

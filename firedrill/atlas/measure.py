@@ -1,4 +1,4 @@
-"""Measures rows on one set of versions, in a process of its own: `__main__` starts one for each
+"""Measures rows on one set of versions, in a separate process: `__main__` starts one for each
 column.
 
     python -m firedrill.atlas.measure 18 1.26 not-null-name     prints a line of JSON for each row

@@ -1,4 +1,4 @@
-"""The kernel in a fork, see kernels.py. A module of its own, as no kernel has nbval imported."""
+"""The kernel in a fork, see kernels.py. A separate module, as no kernel has nbval imported."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ drill           Drill, Task: what an exercise opens
 attempt         one run of a check
 examination     Examination: handed to a check; the one door for the learner's code
 sandbox         runs code that may raise, hang, block, exit or leave tasks behind
-isolated        a learner's function in a process of its own
+isolated        a learner's function in a separate process
 waiting         until(condition, what, seconds)
 pace            how busy the machine was during the check
 connections     admin(server), usable(connection)

@@ -121,7 +121,7 @@ class Task:
         return tuple(ways)
 
     def _figures(self, attempt: Attempt) -> tuple[Figure, ...] | None:
-        """Of a pass, which is recorded. Whoever runs the solution has not solved the task."""
+        """Of a pass, which is recorded: running the solution does not solve the task."""
         mine = attempt.traffic.figures
         if Path.cwd().name == "solutions":
             model.note(self.exercise, self.number, mine)

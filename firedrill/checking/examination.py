@@ -22,7 +22,7 @@ class Examination:
     running = exam.start(pool, 7)                   # the same; meanwhile the check goes on
     outcome = await running
     outcome = await exam.call(service, 7)           # a function that the learner's code gave
-    async with exam.in_process() as there: ...      # in a process of its own, see `isolated`
+    async with exam.in_process() as there: ...      # in a separate process, see `isolated`
     exam.file                                       # what a cell has written
     """
 
@@ -74,7 +74,7 @@ class Examination:
 
     @contextlib.asynccontextmanager
     async def in_process(self) -> AsyncIterator[isolated.Process]:
-        """The learner's function in a process of its own, without what it keeps in memory here.
+        """The learner's function in a separate process, without what it keeps in memory here.
 
         Raises OSError or TypeError where there is no source text of it.
         """

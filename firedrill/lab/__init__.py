@@ -2,7 +2,7 @@
 own Jupyter touched.
 
 `launch` prepares one folder and hands over to JupyterLab, which reads `jupyter_server_config.py`
-beside this file.
+next to this file.
 """
 
 import importlib.util

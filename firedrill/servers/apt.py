@@ -1,4 +1,4 @@
-"""apt with a state of its own: it resolves, downloads and verifies packages of one source, and
+"""apt with its own state: it resolves, downloads and verifies packages of one source, and
 installs nothing.
 
 A source is a suite of Debian's archive, verified with the key that lies next to this file, or all

@@ -117,7 +117,7 @@ class Process(Server):
         if cache.SERVER_USER:
             os.chown(number, cache.SERVER_USER.pw_uid, cache.SERVER_USER.pw_gid)
         with open(self._log, "ab") as log:
-            # A session of its own: interrupting a kernel signals the whole process group that it is
+            # A separate session: interrupting a kernel signals the whole process group that it is
             # in.
             self.process = subprocess.Popen(
                 ["sh", "-c", NOTE_AND_RUN, "sh", self.name.lower(), *self.argv],
@@ -165,7 +165,7 @@ class Process(Server):
 
 
 def _children(pid: int) -> list[int]:
-    """Every backend of PostgreSQL leads a process group of its own, so killpg would miss them."""
+    """Every backend of PostgreSQL leads its own process group, so killpg would miss them."""
     if sys.platform == "linux":
         return [
             int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -185,7 +185,7 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 def _wait_until(pids: list[int], states: str) -> None:
-    """A signal has been sent when kill() returns, and comes about a moment later.
+    """A signal has been sent when kill() returns, and takes effect a moment later.
 
     For the letters see proc(5).
     """

@@ -22,14 +22,14 @@ DATABASE = ROLE = "encore"
 SUPERUSER = "postgres"
 POOL_MODES = ("session", "transaction", "statement")  # also the names of PgBouncer's databases
 
-# seconds between two looks at a server that starts: for a container each takes a process of its own
+# seconds between two looks at a server that starts: for a container each takes a process
 LOOK = 0.25
 
 Status = Literal["running", "paused", "stopped"]
 
 
 class Server(ABC):
-    """Every operation may be repeated, and returns when it has come about.
+    """Every operation may be repeated, and returns when it has taken effect.
 
     Port and data outlive a restart.
     """

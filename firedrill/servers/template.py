@@ -51,7 +51,7 @@ def password() -> str:
 
 
 def take(programs: Path, data: Path) -> None:
-    """Make `data` a cluster of its own, with the ticket shop, for the PostgreSQL in `programs`.
+    """Make `data` a separate cluster with the ticket shop, for the PostgreSQL in `programs`.
     Raises `Unavailable`.
 
     Copying 1,300 files takes longer than all the rest of opening a pair, so the copies for the next
@@ -66,8 +66,8 @@ def take(programs: Path, data: Path) -> None:
             raise Unavailable(
                 f"The shop's data could not be copied to {data}:\n{copied.stderr[-300:]}\n{ROOM}"
             )
-    # util-linux's flock: one process makes the spare, and mends what a killed one left. It goes on
-    # by itself.
+    # util-linux's flock: one process makes the spare, and repairs what a killed one left. It goes
+    # on by itself.
     if shutil.which("flock"):
         make = "; ".join(
             f"[ -d {spare} ] || {{ rm -rf fresh && nice cp -a shop fresh && mv fresh {spare}; }}"

@@ -1,4 +1,4 @@
-"""`Tap`: proxies on the wires of a pair of servers, in a thread of their own: they go on while
+"""`Tap`: proxies on the wires of a pair of servers, in a separate thread: they go on while
 the notebook's loop is blocked."""
 
 from __future__ import annotations

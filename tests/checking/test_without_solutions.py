@@ -44,7 +44,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository without both folders; a starter and an answer as modules beside it."""
+    """The repository without both folders; a starter and an answer as modules next to it."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("firedrill", "docker"):
         ignored = shutil.ignore_patterns("__pycache__")

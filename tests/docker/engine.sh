@@ -33,7 +33,7 @@ debian_archive() {
         awk -v release="$release" '$1 == release && $2 == "main" && !uri { uri = $3 } END { print uri }'
 }
 
-# apt with lists and a status of its own, so that a package of Debian 13 is found and verified without being offered to
+# apt with its own lists and status, so that a package of Debian 13 is found and verified without being offered to
 # this machine. Its configuration (a proxy, say) stays in force.
 apt13() {
     mkdir -p "$work"/apt/{lists,archives}/partial
@@ -62,7 +62,7 @@ start_engine() {
         quietly install.log apt-get -qq install --yes --no-install-recommends docker.io iptables ca-certificates perl
         say "docker.io installed"
     fi
-    # a session of its own: the engine outlives this script and the terminal
+    # a separate session: the engine outlives this script and the terminal
     setsid dockerd </dev/null >"$work/dockerd.log" 2>&1 &
     echo $! >"$work/dockerd.pid"
     local deadline=$((SECONDS + 30))

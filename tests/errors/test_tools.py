@@ -1,4 +1,4 @@
-"""`firedrill` as a tool of its own: from a wheel, in pytest, and in a service's log."""
+"""`firedrill` as a separate tool: from a wheel, in pytest, and in a service's log."""
 
 from __future__ import annotations
 

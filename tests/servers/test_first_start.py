@@ -72,7 +72,7 @@ def message(done: subprocess.CompletedProcess[str]) -> str:
     return "\n".join(lines)
 
 
-def test_killed_while_unpacking_it_is_mended_by_two_notebooks_at_once(room: Path) -> None:
+def test_killed_while_unpacking_it_is_repaired_by_two_notebooks_at_once(room: Path) -> None:
     first = subprocess.Popen(
         [sys.executable, "-c", OPEN],
         cwd=ROOT,

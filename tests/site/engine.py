@@ -1,4 +1,4 @@
-"""explain.js outside of a page: started once, asked often.
+"""explain.js outside a page: started once, asked often.
 
 with engine.started() as answer:
     answer(["57P03"])       # for each text: name, general, and per entry what Python's Found has

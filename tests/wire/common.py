@@ -21,7 +21,7 @@ async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
     """Wait for it without stopping the loop."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "it did not happen"
         await asyncio.sleep(0)
 
 

@@ -27,7 +27,7 @@ HINTS = (
 )
 
 TRAPS = {
-    "prefer": "Without TLS on the other side it went on in clear text. Whoever sits in between "
+    "prefer": "Without TLS on the other side it went on in clear text. Anyone in between "
     'says "no TLS here".',
     "encrypted only": "Encrypted, to a stranger: the certificate of an authority that nobody at "
     "Encore knows was accepted.",
@@ -35,7 +35,7 @@ TRAPS = {
     "accepted for the shop's.",
     "public authorities": "Encore's own server is refused: its certificate is signed by Encore's "
     "authority, and this trusts only the public authorities of the machine.",
-    "public authorities, too": "Encore's authority was added to the public ones. Whoever gets a "
+    "public authorities, too": "Encore's authority was added to the public ones. Anyone who gets a "
     "certificate for this name from any of them is let in as well.",
 }
 

@@ -1,4 +1,4 @@
-"""The learner's service in processes of its own, and a client whose requests end."""
+"""The learner's service in separate processes, and a client whose requests end."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Client:
 async def served(
     exam: Examination, stack: Stack, processes: int = 1, **environment: str
 ) -> AsyncIterator[Client | None]:
-    """The learner's file in processes of their own, which are gone afterwards.
+    """The learner's file in separate processes, which are gone afterwards.
 
     None if it does not start, which is noted.
     """

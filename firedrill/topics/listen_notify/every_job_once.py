@@ -155,7 +155,7 @@ async def _jobs(exam: Examination) -> None:
 async def _left(stack: Stack, count: int, seconds: float) -> bool:
     """Whether so few jobs are left in time.
 
-    Asked on connections of its own, as PostgreSQL is killed meanwhile.
+    Asked on separate connections, as PostgreSQL is killed meanwhile.
     """
 
     async def few() -> bool:

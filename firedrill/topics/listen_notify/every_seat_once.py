@@ -28,7 +28,7 @@ HINTS = (
 
 TRAPS = {
     "polls": "It asks the table from time to time, sold or not. With a hundred processes that is "
-    "a load of its own.",
+    "an additional load.",
     "larger number": "C1 has the smaller number and came later: who remembers the largest number "
     "never sees it.",
     "dead connection": "PostgreSQL came back, and nobody connected to it. A connection that was "

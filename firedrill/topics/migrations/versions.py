@@ -7,7 +7,7 @@ from typing import Any
 
 from .customers import Customers
 
-UNCORRECTED = "the amount of before its correction"
+UNCORRECTED = "the amount before its correction"
 
 
 class Version:

@@ -29,7 +29,7 @@ HINTS = (
     "Which of the seven arguments are values to PostgreSQL, and which are parts of the query "
     "itself?",
     "A value goes in as $1, also a list (= any) and a pattern, in which some characters still "
-    "have a meaning of their own. A part of the query is chosen by you, from a few that you know. "
+    "have a special meaning. A part of the query is chosen by you, from a few that you know. "
     "And None is not the same as an empty list.",
     "Append each value to a list, and write its number into the condition. Venues: `venue = "
     "any($n)`. Put a backslash before each of backslash, % and _ in the title. Compare statuses, "

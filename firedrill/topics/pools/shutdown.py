@@ -119,12 +119,12 @@ async def check(exam: Examination) -> None:
             _told(queue, 2.5, left),
         )
 
-        beside, paid_beside, left = await shut_down("error", 1, 2.5, payments=2, error=True)
+        failing, paid_too, left = await shut_down("error", 1, 2.5, payments=2, error=True)
         exam.criterion(
-            "one request ends with an error of its own, two pay after it: both have paid by then",
-            beside.returned and paid_beside == 2 and not left,
-            f"{paid_beside} of 2"
-            + ("" if beside.returned and not left else f"; {_told(beside, 2.5, left)}"),
+            "one request ends with an error, two pay after it: both have paid by then",
+            failing.returned and paid_too == 2 and not left,
+            f"{paid_too} of 2"
+            + ("" if failing.returned and not left else f"; {_told(failing, 2.5, left)}"),
         )
 
         lost, _, left = await shut_down("lost", 1, 0.6, lost=True)
@@ -137,7 +137,7 @@ async def check(exam: Examination) -> None:
 
         both, paid_too, left = await shut_down("endless", 3, 1, payments=1, endless=True, lost=True)
         exam.criterion(
-            "and a request that never ends, beside one that pays: the same",
+            "and a request that never ends, next to one that pays: the same",
             both.returned and both.seconds < 1 + GRACE and not left and paid_too == 1,
             _told(both, 1 + GRACE, left) + ("" if paid_too else ", and nobody has paid"),
         )
@@ -160,7 +160,7 @@ async def check(exam: Examination) -> None:
             exam.trap("cut")
         elif paid < 3:
             exam.trap("queue")
-        elif paid_beside < 2:
+        elif paid_too < 2:
             exam.trap("an error")
         elif quiet.seconds >= 1:
             exam.trap("sleeps")

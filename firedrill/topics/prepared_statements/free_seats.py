@@ -23,7 +23,7 @@ HINTS = (
 )
 
 TRAPS = {
-    "a name of one's own": "The statement has a name again, one that the function chose. It "
+    "a name again": "The statement has a name again, one that the function chose. It "
     "belongs to one server connection; another process may choose the same, or never find it.",
     "all rows": "More came over the wire than was asked for, to be thrown away here.",
     "still a cursor": "The statement still has a name that asyncpg has given it. Whether the next "
@@ -125,7 +125,7 @@ async def _wire(exam: Examination, stack: servers.Stack) -> None:
         "a name was given" if names else "none has",
     )
     if any(not name.startswith("__asyncpg") for name in names):
-        exam.trap("a name of one's own")
+        exam.trap("a name again")
     elif names:
         exam.trap("still a cursor")
     elif outcome.returned and (rows > 3 or size > ENOUGH):

@@ -30,7 +30,7 @@ TRAPS = {
     "order": "A test needs another one that ran before it.",
     "numbers": "The tests expect numbers of an empty morning: an id, a count, a seat that nobody "
     "has bought.",
-    "shared rows": "The tests change rows that are everybody's, and wait for whoever has locked "
+    "shared rows": "The tests change rows that are everybody's, and wait for anyone who has locked "
     "them.",
     "finds too little": "Green, with a bug in the shop: a test that cannot fail says nothing.",
 }

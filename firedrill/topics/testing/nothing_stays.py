@@ -27,7 +27,7 @@ TRAPS = {
     "arrives at pytest.",
     "one way": "The tests have run on one of the two ways only: what fails on the other is found "
     "in production.",
-    "unclosed": "Nobody closes the connections; the garbage collector does, at a time of its own.",
+    "unclosed": "Nobody closes the connections; the garbage collector does, at some time.",
     "commits": "The code under test has committed by itself, the test is green, and its rows stay "
     "forever.",
 }

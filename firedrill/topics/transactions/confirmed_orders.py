@@ -119,10 +119,10 @@ async def check(exam: Examination) -> None:
 
         await other.execute("begin")
         await other.execute(REDEEM, "GALA-4")
-        beside = exam.start(conn, 7, 4200, "GALA-5")
-        waited = await waits_for_a_lock(stack, beside)
+        second = exam.start(conn, 7, 4200, "GALA-5")
+        waited = await waits_for_a_lock(stack, second)
         await other.execute("commit")
-        apart = await beside
+        apart = await second
         exam.criterion(
             "somebody redeems another code at that moment: this order does not wait for it",
             *(

@@ -55,13 +55,13 @@ async def check(exam: Examination) -> None:
         is_behind = await waits_for_a_lock(stack, running, sessions=2)
         if is_behind:
             await other.execute("rollback")
-        beside = await running
+        next_to_it = await running
         await other.execute("rollback")
         await waiting
         exam.criterion(
-            "a sale of the seat beside it waits for the box office: this one waits for neither",
-            not is_behind and await shop.is_right(seat, [beside], 7),
-            "it waited for a lock" if is_behind else f"{beside}; {shop.last_sale()}",
+            "a sale of the seat next to it waits for the box office: this one waits for neither",
+            not is_behind and await shop.is_right(seat, [next_to_it], 7),
+            "it waited for a lock" if is_behind else f"{next_to_it}; {shop.last_sale()}",
         )
 
         seat = shop.next_seat()
@@ -113,7 +113,7 @@ async def check(exam: Examination) -> None:
         )
         await _breaks(exam, shop, pool, other)
         pool.terminate()
-    if is_behind or beside.hung:
+    if is_behind or next_to_it.hung:
         exam.trap("lock table")
     elif max(shop.sold) <= 1 and twice:
         exam.trap("this process")

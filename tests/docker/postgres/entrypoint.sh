@@ -7,7 +7,7 @@ initialise() {
     # shellcheck disable=SC2086  # several arguments
     initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") $POSTGRES_INITDB_ARGS
     printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
-    # on the socket only: whoever waits for the port must not meet this server, which is about to stop
+    # on the socket only: a program that waits for the port must not meet this server, which is about to stop
     pg_ctl --wait start --options="-c listen_addresses=''"
     local script
     for script in /docker-entrypoint-initdb.d/*; do

@@ -12,8 +12,8 @@ from firedrill.checking.connections import admin
 
 from ..raising import connect, raised_by
 
-# Whoever is refused has a slot for a moment longer, so each text is asked for with slots to spare:
-# of 12 slots, 3 are the superusers', 4 are reserved for a role.
+# A refused connection has a slot for a moment longer, so each text is asked for with slots to
+# spare: of 12 slots, 3 are the superusers', 4 are reserved for a role.
 ORDINARY, RESERVED = 5, 4
 
 

@@ -26,7 +26,7 @@ class SeatStatus(enum.Enum):
 
 @contextlib.asynccontextmanager
 async def session(stack: servers.Stack, create: str = "") -> AsyncIterator[Any]:
-    """A connection with codecs of its own. What `create` makes is undone at the end."""
+    """A connection with its own codecs. What `create` makes is undone at the end."""
     conn = await asyncpg.connect(stack.postgres.dsn())
     try:
         await conn.execute(f"begin; {create}")

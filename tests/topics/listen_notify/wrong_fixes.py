@@ -146,7 +146,7 @@ async def read_and_then_listen(dsn: str, deliver: Any) -> None:
     await _forever(once)
 
 
-async def begin_anew(dsn: str, deliver: Any) -> None:
+async def begin_again(dsn: str, deliver: Any) -> None:
     async def once() -> None:
         seen: set[int] = set()
         conn = await asyncpg.connect(dsn)
@@ -495,7 +495,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "dead connection"): add_the_listener_again,
     (1, "no catching up"): listen_again,
     (1, "gap"): read_and_then_listen,
-    (1, "twice"): begin_anew,
+    (1, "twice"): begin_again,
     (1, "blocks"): wait_as_in_a_thread,
     (2, "marks first"): mark_first,
     (2, "done twice"): mark_afterwards,

@@ -46,7 +46,7 @@ async def retry_inside(conn: Any) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def end_whoever_is_in_the_way(conn: Any) -> None:
+async def end_all_that_is_in_the_way(conn: Any) -> None:
     await conn.execute("""
         select pg_terminate_backend(pid) from pg_stat_activity
         where state = 'idle in transaction' and usename = current_user""")
@@ -373,7 +373,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "queue"): wait_without_a_limit,
     (1, "gave up"): try_once,
     (1, "aborted"): retry_inside,
-    (1, "killed"): end_whoever_is_in_the_way,
+    (1, "killed"): end_all_that_is_in_the_way,
     (1, "silent"): catch_and_go_on,
     (2, "queue"): drop_as_usual,
     (2, "writers"): plain_with_a_limit,

@@ -106,7 +106,7 @@ async def lease(conn: Any, pay: Callable[..., Any]) -> bool:
 
 
 async def xact_lock_of_its_own(conn: Any, pay: Callable[..., Any]) -> bool:
-    """Right: an exception of one's own ends the transaction, and with it the lock."""
+    """Right: your own exception ends the transaction, and with it the lock."""
     transaction = conn.transaction()
     await transaction.start()
     try:

@@ -24,7 +24,7 @@ class Clients(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def _no_statements_kept(stack: servers.Stack) -> AsyncIterator[Clients]:
-    """Processes of their own for each error: asyncpg counts its statements' names per process."""
+    """Separate processes for each error: asyncpg counts its statements' names per process."""
     settings = {row["key"]: row["value"] for row in await views.show(stack.pgbouncer, "config")}
     console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user=SUPERUSER))
     await console.execute("set max_prepared_statements = 0")

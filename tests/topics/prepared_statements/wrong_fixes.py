@@ -66,7 +66,7 @@ def with_unique_names_too() -> dict[str, Any]:
     return {"statement_cache_size": 0, "connection_class": UniqueNames}
 
 
-async def a_name_of_ones_own(conn: Any, event: int, count: int) -> list[str]:
+async def a_name_again(conn: Any, event: int, count: int) -> list[str]:
     statement = await conn.prepare(
         "select label from seats where event_id = $1 and status = 'free' order by id limit $2",
         name="free_seats",
@@ -282,7 +282,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "create_pool's"): the_pools_arguments,
     (1, "refused by PgBouncer"): a_setting_that_pgbouncer_refuses,
     (1, "cache that is there"): a_shorter_life,
-    (2, "a name of one's own"): a_name_of_ones_own,
+    (2, "a name again"): a_name_again,
     (2, "all rows"): all_free_seats,
     (2, "still a cursor"): try_again,
     (2, "pasted"): pasted_numbers,

@@ -1,4 +1,4 @@
-"""Task 2: what the learner's tests find beside them."""
+"""Task 2: what the learner's tests find next to them."""
 
 import os
 
