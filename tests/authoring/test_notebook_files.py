@@ -152,6 +152,27 @@ def test_a_lesson_has_its_parts(path: Path) -> None:
             assert re.search(part, text, re.M), part
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=name)
+def test_each_heading_says_what_it_is_about(path: Path) -> None:
+    """In JupyterLab's contents, six lines "Why" lead nowhere."""
+    text = "\n".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    headings = re.findall(r"^###? (.+)$", text, re.M)
+    assert len(set(headings)) == len(headings), [one for one in headings if headings.count(one) > 1]
+    if path.name != "00_start_here.ipynb":  # it has one failure
+        bare = r"(Break it|See it|Why|Fix it|Prove it)((,| and|, and) (why|fix it|prove it))*"
+        assert not [one for one in headings if re.fullmatch(bare, one)]
+
+
+@pytest.mark.parametrize("lesson", course.lessons(), ids=lambda lesson: lesson.slug)
+def test_its_minutes_are_those_of_its_sections(lesson: course.Lesson) -> None:
+    path = ROOT / f"notebooks/{lesson.name}.ipynb"
+    text = "\n".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    assert f"| Minutes | {lesson.minutes}" in text
+    of_sections = [int(one) for one in re.findall(r"^## .+\n\n\*?(\d+) minutes", text, re.M)]
+    if lesson.number:  # the first one has no failures
+        assert abs(sum(of_sections) - lesson.minutes) <= 5
+
+
 def test_exercises_and_the_error_table_are_made_from_their_sources() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "firedrill.authoring.notebooks", "--check"],
