@@ -119,11 +119,11 @@ async def check(exam: Examination) -> None:
             _told(queue, 2.5, left),
         )
 
-        failing, paid_too, left = await shut_down("error", 1, 2.5, payments=2, error=True)
+        failing, paid_after, left = await shut_down("error", 1, 2.5, payments=2, error=True)
         exam.criterion(
             "one request ends with an error, two pay after it: both have paid by then",
-            failing.returned and paid_too == 2 and not left,
-            f"{paid_too} of 2"
+            failing.returned and paid_after == 2 and not left,
+            f"{paid_after} of 2"
             + ("" if failing.returned and not left else f"; {_told(failing, 2.5, left)}"),
         )
 
@@ -160,7 +160,7 @@ async def check(exam: Examination) -> None:
             exam.trap("cut")
         elif paid < 3:
             exam.trap("queue")
-        elif paid_too < 2:
+        elif paid_after < 2:
             exam.trap("an error")
         elif quiet.seconds >= 1:
             exam.trap("sleeps")
