@@ -6,6 +6,7 @@ options are set here. Session fixtures never run for its cells, hence hooks.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import tempfile
@@ -19,7 +20,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from firedrill import servers
-from firedrill.authoring import kernels, notebooks
+from firedrill.authoring import differences, kernels, notebooks
 
 ROOT = Path(__file__).parent
 CELL_TIMEOUT = 60  # seconds; nbval's own 2000 would outlast CI
@@ -72,13 +73,26 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             pytest.exit(str(error), returncode=3)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     cells = [item for item in items if _is_cell(item)]
+    if cells and not config.option.collectonly:
+        _expect_what_holds_here(cells)
     if cells and nbval.plugin.RunningKernel is kernels.ForkedKernel:
         kernels.prepare()
     for item in cells:
         # Seconds. nbval has a fixed 5, which is too few on a busy machine.
         item.output_timeout = 30  # type: ignore[attr-defined]
+
+
+def _expect_what_holds_here(items: list[pytest.Item]) -> None:
+    """Other versions print other things in a few cells: see notebooks/differences.toml."""
+    try:
+        known, pair = differences.Differences(ROOT), differences.pair_here()
+        for notebook, of_notebook in itertools.groupby(items, lambda item: item.path):
+            cells = [item.cell for item in of_notebook]  # type: ignore[attr-defined]
+            known.apply(notebook.relative_to(ROOT).as_posix(), cells, pair)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

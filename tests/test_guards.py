@@ -5,17 +5,19 @@ One run of pytest has them all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from firedrill.authoring import notebooks
+from firedrill.authoring import differences, notebooks
 from firedrill.checking.exercise_files import METADATA
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +49,12 @@ def error(source: str) -> dict[str, Any]:
 
 
 REFUSED = "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', {})"
+VALUE = {
+    "output_type": "execute_result",
+    "data": {"text/plain": "1"},
+    "metadata": {},
+    "execution_count": 2,
+}
 TRANSPORT = """import json, ipykernel
 print(json.loads(ipykernel.get_connection_info())["transport"])"""
 NOTEBOOKS = {
@@ -71,21 +79,53 @@ NOTEBOOKS = {
     "exercises/never_run.ipynb": [code("print(1)", count=None)],
     "exercises/fails.ipynb": [code("1/0", count=None)],
     "notebooks/testing/test_of_a_reader.py": [],
+    # These four have an entry in DIFFERENCES.
+    "notebooks/as_expected.ipynb": [
+        code("print(2)", "1\n"),
+        code("2", count=2) | {"outputs": [VALUE]},
+    ],
+    "notebooks/stale.ipynb": [code("print(1)", "1\n")],
+    "notebooks/neither.ipynb": [code("print(3)", "1\n")],
+    "notebooks/of_other_pair.ipynb": [code("print(2)", "1\n")],
 }
+HERE = f'pythons = ["{differences.PYTHON}"]'
+
+
+def expects(
+    notebook: str, where: str, cell: int = 1, output: str = "stdout", text: str = "2\\n"
+) -> str:
+    return f"""
+[[difference]]
+notebook = "notebooks/{notebook}.ipynb"
+cell = "cell-{cell}"
+{where}
+reason = "a test"
+"{output}" = "{text}"
+"""
+
+
+DIFFERENCES = "".join(
+    [
+        expects("as_expected", HERE),
+        expects("as_expected", HERE, 2, "text/plain", "2"),
+        expects("stale", HERE),
+        expects("neither", HERE),
+        expects("of_other_pair", 'pairs = ["99/1.24"]'),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """For each notebook what pytest says of each cell: "" if it passes.
-
-    In a repository like ours, started from another folder.
-    """
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository like ours."""
     course = tmp_path_factory.mktemp("course")
-    for file in ("conftest.py", "notebooks/sanitize.cfg", "pyproject.toml"):
+    for file in ("conftest.py", "notebooks/sanitize.cfg", differences.FILE, "pyproject.toml"):
         (course / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, course / file)
     conftest = course / "conftest.py"
     conftest.write_text(conftest.read_text().replace("CELL_TIMEOUT = 60", "CELL_TIMEOUT = 5"))
+    only_the_name = (ROOT / differences.FILE).read_text().partition("[[difference]]")[0]
+    (course / differences.FILE).write_text(only_the_name + DIFFERENCES)
     for name, cells in NOTEBOOKS.items():
         path = course / name
         path.parent.mkdir(exist_ok=True)
@@ -96,18 +136,26 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             "nbformat_minor": 5,
         }
         path.write_text(json.dumps(notebook) if cells else "def test():\n    assert False\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--nbval",
-        "..",
-        "-p",
-        "no:cacheprovider",
-        "--junitxml=results.xml",
-    ]
-    subprocess.run(command, cwd=course / "exercises", stdout=subprocess.DEVNULL, timeout=240)
+    return course
+
+
+def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=240,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(course: Path) -> dict[str, list[str]]:
+    """For each notebook what pytest says of each cell: "" if it passes.
+
+    It is started from another folder.
+    """
+    pytest_in(course / "exercises", "..", "--junitxml=results.xml")
     found: dict[str, list[str]] = {}
     for case in ElementTree.parse(course / "exercises" / "results.xml").iter("testcase"):
         name = case.get("classname", "").replace(".", "/")
@@ -165,6 +213,51 @@ def test_the_files_that_cells_write_are_no_checks_of_ours(results: dict[str, lis
     assert sorted(results) == sorted(
         name.replace(".", "/") for name in NOTEBOOKS if name.endswith(".ipynb")
     )
+
+
+def test_a_difference_of_this_pair_is_compared_as_strictly_as_what_is_stored(
+    results: dict[str, list[str]],
+) -> None:
+    assert results["notebooks/as_expected/ipynb"] == ["", ""]
+    for notebook in ("stale", "neither", "of_other_pair"):
+        [said] = results[f"notebooks/{notebook}/ipynb"]
+        assert "mismatch 'stdout'" in said, notebook
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (expects("gone", HERE), r"gone.ipynb, cell cell-1 \(3.*\): there is no such cell"),
+        (expects("differs", HERE, cell=9), "cell cell-9 .*: there is no such cell"),
+        (expects("differs", HERE, text="1\\n"), "its stdout is the stored one"),
+        (expects("differs", HERE, output="text/plain"), "the cell has no stored text/plain"),
+        (expects("differs", HERE, output="text"), "unexpected keyword argument 'text'"),
+        (expects("differs", HERE) * 2, "both hold on 17/1.24"),
+    ],
+)
+def test_a_difference_that_nothing_can_use_is_refused(course: Path, entry: str, said: str) -> None:
+    with added(course, entry), pytest.raises((ValueError, TypeError), match=said):
+        differences.Differences(course).apply(
+            "notebooks/differs.ipynb", [], differences.Pair("17.12", "1.24.1")
+        )
+
+
+def test_a_refused_difference_ends_the_run_before_its_first_cell(course: Path) -> None:
+    with added(course, expects("gone", HERE)):
+        done = pytest_in(course, "notebooks/passes.ipynb")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "there is no such cell" in done.stderr
+
+
+@contextlib.contextmanager
+def added(course: Path, entry: str) -> Iterator[None]:
+    file = course / differences.FILE
+    before = file.read_text()
+    file.write_text(before + entry)
+    try:
+        yield
+    finally:
+        file.write_text(before)
 
 
 def test_every_rule_says_why_it_is_there() -> None:
