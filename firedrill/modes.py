@@ -96,7 +96,9 @@ async def search_path(a: Any, b: Any, elsewhere: Elsewhere, dsn: str) -> str:
 async def session_lock(a: Any, b: Any, elsewhere: Elsewhere, dsn: str) -> str:
     first = await a.fetchval("select pg_try_advisory_lock(1)")
     second = await b.fetchval("select pg_try_advisory_lock(1)")
-    return "held twice" if first and second else "works"
+    if not first:
+        raise RuntimeError("An earlier probe has left its lock.")
+    return "held twice" if second else "works"
 
 
 def session_object(make: str, use: str) -> Probe:
@@ -189,24 +191,26 @@ async def _column(stack: Stack, mode: str, features: tuple[str, ...]) -> list[st
     dsn = stack.postgres.dsn() if mode == "direct" else stack.pgbouncer.dsn(mode)
     console = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user=SUPERUSER))
     third = await asyncpg.connect(dsn, statement_cache_size=0)
-    clients: list[Any] = []
     found = []
     try:
         for name in features:
-            clients = [conn for conn in clients if not conn.is_closed()]
-            clients += [await asyncpg.connect(dsn) for _ in range(2 - len(clients))]
             if mode in ("transaction", "statement"):
-                await console.execute(
-                    f"reconnect {mode}"
-                )  # new backends, with nothing left on them
-            a, b = clients
-            found.append(await _probed(FEATURES[name], a, b, third, dsn))
-            for conn in clients:
-                if not conn.is_closed():
-                    await conn.reset()
+                # New backends, with nothing left on them.
+                await console.execute(f"reconnect {mode}")
+            # And new clients: PgBouncer 1.26 may leave a server connection with the one that made a
+            # COPY, and then what comes next would find a session.
+            a, b = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+            try:
+                found.append(await _probed(FEATURES[name], a, b, third, dsn))
+                for conn in (a, b):
+                    if not conn.is_closed():
+                        await conn.reset()  # or a lock would be held until its backend is gone
+            finally:
+                await a.close()
+                await b.close()
     finally:
-        for conn in (*clients, third, console):
-            conn.terminate()
+        third.terminate()
+        console.terminate()
     return found
 
 

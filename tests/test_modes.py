@@ -22,7 +22,8 @@ def test_every_feature_works_without_pgbouncer_and_session_mode_refuses_startup_
         "server_settings jit"
     ]
     assert rows["SET search_path"]["transaction"] == "lost, leaks"
-    assert rows["session-level lock"]["transaction"] == "held twice"
+    for mode in ("transaction", "statement"):
+        assert rows["session-level lock"][mode] == "held twice"
     assert rows["LISTEN"]["transaction"] == "never comes"
     assert rows["transaction()"]["statement"] == "refused"
 
@@ -39,3 +40,16 @@ def test_what_asyncpg_prepares_depends_on_max_prepared_statements(kept: int) -> 
         found = asyncio.run(matrix(stack))
     assert set(found.values()) == ({"works"} if kept else {"works", "does not exist"})
     assert found["SET LOCAL"] == "works"
+
+
+@pytest.mark.downloads
+def test_a_copy_that_keeps_its_server_connection_does_not_disturb_the_other_probes() -> None:
+    """PgBouncer 1.26 often leaves the server connection of asyncpg's COPY with its client."""
+
+    async def seen(stack: servers.Stack) -> set[str]:
+        names = ("copy_records_to_table", "session-level lock")
+        rows = [(await modes.matrix(stack, *names)).rows[1] for _ in range(8)]
+        return {row[mode] for row in rows for mode in ("transaction", "statement")}
+
+    with servers.open("embedded", pgbouncer="1.26") as stack:
+        assert asyncio.run(seen(stack)) == {"held twice"}
