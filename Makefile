@@ -38,6 +38,9 @@ bench: tester            ## what it costs, compared with its peers: writes bench
 bench-against: tester       ## this commit and another one, in turns: make bench-against REV=HEAD~1
 	$(BIN)/python -m benchmarks.against $(REV)
 
+versions: tester         ## the lessons on each pair of versions that can be had here, and each Python: make versions ARGS="18/1.26"
+	$(BIN)/python -m benchmarks.lessons_by_version $(ARGS)
+
 atlas: tester            ## what differs between versions, measured: writes VERSIONS.md
 	$(BIN)/python -m firedrill.atlas $(ARGS)
 
@@ -64,4 +67,4 @@ tester:
 help:                       ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-.PHONY: learner tester answers bench-against lab test index style types checks notebooks bench atlas site lock help
+.PHONY: learner tester answers bench-against lab test index style types checks notebooks bench versions atlas site lock help
