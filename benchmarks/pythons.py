@@ -1,6 +1,6 @@
 """Other Pythons with all that the course's lock files name, for `lessons_by_version`.
 
-One that is installed (found by uv: on PATH, by pyenv), else Debian testing's, unpacked into the
+One that is installed (on PATH, or by pyenv), else Debian testing's, unpacked into the
 cache. Each gets an environment in the cache, and another one when a lock file changes.
 """
 
@@ -44,43 +44,45 @@ def provide(version: str) -> Path:
 
 
 def _installed(version: str) -> Path | None:
-    found = subprocess.run(
-        [*_program(), "python", "find", "--no-python-downloads", "--system", version],
-        text=True,
-        capture_output=True,
-        env=os.environ | {"VIRTUAL_ENV": ""},
-    )
-    return Path(found.stdout.strip()) if not found.returncode else None
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    on_path = shutil.which(f"python{version}")
+    for found in (on_path, *sorted(pyenv.glob(f"versions/{version}.*/bin/python"))):
+        # A shim of pyenv is there for versions that are not chosen, too.
+        if found and not subprocess.run([found, "-V"], capture_output=True).returncode:
+            return Path(found)
+    return None
 
 
 def _of_testing(version: str) -> Path:
-    """It and the C library that it was built for, as `servers` unpacks PostgreSQL."""
+    """It and the C library that it was built for, both as Debian built them.
+
+    patchelf, by which `servers` unpacks PostgreSQL, breaks this program. So a script in its place
+    starts it with its own loader, under the script's name: from that name it finds its files, and
+    an environment that links to the script.
+    """
     root = cache.folder() / f"debian-python-{version}"
-    program = root / f"usr/bin/python{version}"
-    if program.exists():
-        return program
-    fresh = root.with_name(f"{root.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
+    script = root / "usr/bin" / f"python{version}"
+    stamp = root / "whole"
+    if stamp.exists():
+        return script
+    shutil.rmtree(root, ignore_errors=True)
     for name in ("lib", "bin", "sbin"):
-        (fresh / "usr" / name).mkdir(parents=True)
-        (fresh / name).symlink_to(f"usr/{name}")
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
     with tempfile.TemporaryDirectory(dir=cache.folder(), prefix="apt-") as state:
         opened = apt.Apt(Path(state, "apt"), TESTING, apt.UNUSED)
-        for deb in opened.download([f"python{version}", "patchelf"]):
-            subprocess.run(["dpkg-deb", "-x", deb, fresh], check=True)
-    os.rename(fresh, root)
+        for deb in opened.download([f"python{version}", f"python{version}-venv"]):
+            files = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
+            into = ["tar", "-x", "--no-same-owner", "--keep-directory-symlink", "-C", str(root)]
+            subprocess.run(into, stdin=files.stdout, check=True)
     (libraries,) = root.glob("usr/lib/*-linux-gnu*")
     (loader,) = libraries.glob("ld-linux*.so.*")
-    where: list[str | Path] = [
-        "--set-interpreter",
-        loader,
-        "--force-rpath",
-        "--set-rpath",
-        libraries,
-    ]
-    patchelf = root / "usr/bin/patchelf"
-    subprocess.run([loader, "--library-path", libraries, patchelf, *where, program], check=True)
-    return program
+    program = script.rename(script.with_name(f"{script.name}-program"))
+    start = f'exec {loader} --library-path {libraries} --argv0 "$0" {program} "$@"'
+    script.write_text(f"#!/bin/sh\n{start}\n")
+    script.chmod(0o755)
+    stamp.touch()
+    return script
 
 
 def _uv(*arguments: str) -> None:
