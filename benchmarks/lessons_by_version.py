@@ -94,6 +94,8 @@ def _line(run: Run, python: Path) -> str:
     )
     postgres, pgbouncer = run.pair.split("/")
     versions = {"FIREDRILL_POSTGRES": postgres, "FIREDRILL_PGBOUNCER": pgbouncer}
+    if run.python:
+        versions["PATH"] = pythons.path_with_uv()
     with tempfile.TemporaryDirectory(prefix="firedrill-versions-") as own:
         report = Path(own, "report.xml")
         start = time.monotonic()

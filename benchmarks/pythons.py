@@ -97,6 +97,11 @@ def _uv(*arguments: str) -> None:
         raise Unavailable(f"uv {arguments[0]}: {done.stderr.strip().splitlines()[-1]}")
 
 
+def path_with_uv() -> str:
+    """$PATH for these environments, which have no pip: lessons fetch releases of asyncpg by uv."""
+    return os.pathsep.join([str(Path(_program()[0]).parent), os.environ.get("PATH", os.defpath)])
+
+
 def _program() -> list[str | Path]:
     if command := uv.program(REPOSITORY / ".venv/uv"):
         return command
