@@ -12,7 +12,9 @@ _REPLACED = (
     ('role="heading">', 'role="heading" aria-level="2">'),
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Pages">'),
     ('<aside class="toc-drawer">', '<aside class="toc-drawer" aria-label="Sections">'),
-    ("<pre>", '<pre tabindex="0">'),  # code is scrolled sideways
+    # What is scrolled sideways: code, and tables on a phone.
+    ("<pre>", '<pre tabindex="0">'),
+    ('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
 )
 # Of a table that is a list of two columns: Markdown has no table without one.
 _EMPTY_HEAD = re.compile(
