@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import psycopg
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import text
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound, ResourceClosedError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -74,3 +75,9 @@ async def psycopg_too_many_parameters(stack: servers.Stack) -> BaseException:
     async with await psycopg.AsyncConnection.connect(stack.postgres.dsn()) as conn:
         query = "select " + ",".join(["%s"] * 65536)
         return await raised_by(conn.execute(query.encode(), [1] * 65536))
+
+
+async def psycopg_pool_is_closed(stack: servers.Stack) -> BaseException:
+    async with AsyncConnectionPool(stack.postgres.dsn(), min_size=1, open=False) as pool:
+        pass
+    return await raised_by(pool.getconn())

@@ -97,3 +97,11 @@ async def driver_not_installed(stack: servers.Stack) -> BaseException:
     except ModuleNotFoundError as error:
         return error
     raise AssertionError("nothing was raised")
+
+
+async def argument_of_create_engine(stack: servers.Stack) -> BaseException:
+    try:
+        create_engine("postgresql+psycopg://", async_creater=None)
+    except TypeError as error:
+        return error
+    raise AssertionError("nothing was raised")

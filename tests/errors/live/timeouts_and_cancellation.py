@@ -83,3 +83,29 @@ async def coroutine_without_await(stack: servers.Stack) -> BaseException:
     finally:
         opening.close()
     raise AssertionError("nothing was raised")
+
+
+async def timeout_outside_of_a_task(stack: servers.Stack) -> BaseException:
+    """A callback of the loop drives the coroutine, as libraries with their own scheduler do."""
+    result: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    async def connect() -> None:
+        await asyncpg.connect(stack.postgres.dsn(), timeout=5)
+
+    def step() -> None:
+        coroutine = connect()
+        try:
+            coroutine.send(None)
+        except RuntimeError as error:
+            result.set_result(error)
+        else:
+            result.set_result(AssertionError("nothing was raised"))
+        finally:
+            coroutine.close()
+
+    asyncio.get_running_loop().call_soon(step)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # asyncpg's own coroutine inside is never begun
+        error = await result
+        gc.collect()
+    return error
