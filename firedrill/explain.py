@@ -9,6 +9,7 @@ import os
 import sys
 
 from . import errors
+from .errors import places
 
 USAGE = """usage: firedrill explain [--json] [ERROR ...]
 
@@ -16,6 +17,9 @@ What an error means, and which lesson treats it. ERROR is its text, a whole trac
 in plain words; without it, standard input is read.
 
   --json  the answer as JSON, for editors and bots
+
+The last line of an answer opens the section in a browser if `make site` has built the pages in
+this clone, or if FIREDRILL_SITE has the address of a site. Else it is a path in the repository.
 """
 UNKNOWN = "This error is not in the index yet."
 MOST = 5  # answers in full; of more, the titles
@@ -66,6 +70,7 @@ def as_data(answer: errors.Answer) -> dict[str, object]:
                 "lesson": one.entry.lesson,
                 "section": one.entry.section,
                 "link": one.entry.link,
+                "url": places.opened(one.entry),
             }
             for one in answer.found
         ],
@@ -118,7 +123,7 @@ def _block(one: errors.Found, columns: int) -> str:
     if entry.versions:
         rows.append(_filled(entry.versions, columns, "  holds  "))
     rows.append(_filled(f'notebooks/{entry.lesson}.ipynb, "{entry.section}"', columns, "  read   "))
-    rows.append(f"         {entry.link}")
+    rows.append(f"         {places.opened(entry) or entry.link}")
     return "\n".join(rows)
 
 

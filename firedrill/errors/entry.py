@@ -6,6 +6,8 @@ import than the whole answer.
 
 from __future__ import annotations
 
+from .places import quoted
+
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than the answer
 if TYPE_CHECKING:
     from typing import Any
@@ -90,9 +92,7 @@ class Entry:
     @property
     def link(self) -> str:
         """Of its section, from the repository's root, as JupyterLab and code hosts make anchors."""
-        heading = self.section.replace(" ", "-").encode()
-        quoted = "".join(chr(byte) if chr(byte) in UNQUOTED else f"%{byte:02X}" for byte in heading)
-        return f"notebooks/{self.lesson}.ipynb#{quoted}"
+        return f"notebooks/{self.lesson}.ipynb#{quoted(self.section.replace(' ', '-'))}"
 
     @property
     def raised_here(self) -> bool:
@@ -104,8 +104,6 @@ class Entry:
         return tuple(one for one in (self.text, *self.also) if one)
 
 
-# As `urllib.parse.quote` has it, which takes longer to import than the answer.
-UNQUOTED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/"
 NEEDED = ("id", "title", "means", "lesson", "section", "fix", "trap")
 TEXTS = ("text", "sqlstate", "versions", "source")
 FLAGS = ("exact", "generic")

@@ -20,6 +20,7 @@ import pytest
 
 from firedrill import course, errors
 from firedrill.authoring.site import slugs
+from firedrill.errors import places
 
 from .. import browser, network
 
@@ -31,6 +32,7 @@ AXE = next(
 ERROR = "errors/another-operation-is-in-progress.html"
 LESSON = "lessons/02_pools.html"
 PASTED = 'asyncpg.exceptions.InvalidPasswordError: password authentication failed for user "s3cr%t"'
+KINDS = ["index.html", "errors/index.html", ERROR, LESSON, "versions.html", "search.html"]
 VIEWS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
 FIRST_PAGE = 300_000  # bytes, without pictures
 SEARCHED_WITHIN = 100  # ms
@@ -123,6 +125,14 @@ def test_each_place_that_the_box_links_is_there() -> None:
         assert place in pages()[HTML / f"lessons/{entry.lesson}.html"].places, entry.section
 
 
+def test_each_link_that_explain_prints_opens_a_section() -> None:
+    for entry in errors.entries():
+        address = urlsplit(places.opened(entry))
+        page = Path(unquote(address.path))
+        assert address.scheme == "file"
+        assert address.fragment in pages()[page].places, entry.section
+
+
 def test_each_lesson_has_its_pictures_with_words_for_them() -> None:
     for lesson in course.lessons():
         path = course.REPOSITORY / f"notebooks/{lesson.name}.ipynb"
@@ -211,7 +221,7 @@ def tab(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Tab]:
 
 
 @pytest.mark.parametrize("tab", VIEWS, ids=str, indirect=True)
-@pytest.mark.parametrize("name", ["index.html", "errors/index.html", ERROR, LESSON, "search.html"])
+@pytest.mark.parametrize("name", KINDS)
 def test_a_page_is_accessible_and_fits(tab: Tab, name: str) -> None:
     tab.open(name)
     assert not tab.violations()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import cache
 
 from ... import errors
+from ...errors.places import anchor
+
+__all__ = ["LONGEST", "anchor", "of_errors", "slug"]
 
 LONGEST = 70  # characters of a file's name
 
@@ -18,12 +20,6 @@ def slug(text: str) -> str:
     """
     made = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return made if len(made) <= LONGEST else made[: LONGEST + 1].rpartition("-")[0]
-
-
-def anchor(heading: str) -> str:
-    """Of a heading in a lesson, as docutils makes it."""
-    plain = unicodedata.normalize("NFKD", heading.lower()).encode("ascii", "ignore").decode()
-    return re.sub(r"^[-0-9]+|-+$", "", re.sub(r"[^a-z0-9]+", "-", plain))
 
 
 @cache
