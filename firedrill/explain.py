@@ -70,7 +70,7 @@ def as_data(answer: errors.Answer) -> dict[str, object]:
                 "lesson": one.entry.lesson,
                 "section": one.entry.section,
                 "link": one.entry.link,
-                "url": places.opened(one.entry),
+                "url": places.opened(one.entry.lesson, one.entry.section),
             }
             for one in answer.found
         ],
@@ -123,7 +123,7 @@ def _block(one: errors.Found, columns: int) -> str:
     if entry.versions:
         rows.append(_filled(entry.versions, columns, "  holds  "))
     rows.append(_filled(f'notebooks/{entry.lesson}.ipynb, "{entry.section}"', columns, "  read   "))
-    rows.append(f"         {places.opened(entry) or entry.link}")
+    rows.append(f"         {places.opened(entry.lesson, entry.section) or entry.link}")
     return "\n".join(rows)
 
 

@@ -1,6 +1,6 @@
 """Where a lesson's section opens in a browser: on the site that `make site` builds.
 
-places.opened(entry)     # "file:///…/02_pools.html#close-never-ends", or "" where no site is
+places.opened("02_pools", "close() never ends")     # "file:///…", or "" without a site
 """
 
 from __future__ import annotations
@@ -8,22 +8,18 @@ from __future__ import annotations
 import os
 import re
 
-TYPE_CHECKING = False  # as in `typing`, which takes longer to import than the answer
-if TYPE_CHECKING:
-    from .entry import Entry
-
 BUILT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../site/build/html")
 # As `urllib.parse.quote` has it, which takes longer to import than the answer.
 _UNQUOTED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/"
 
 
-def opened(entry: Entry) -> str:
-    """The address of its section: on $FIREDRILL_SITE, else in the pages built in this clone.
+def opened(lesson: str, section: str) -> str:
+    """The address of the section: on $FIREDRILL_SITE, else in the pages built in this clone.
 
     A page of JupyterLab may not open a file, so in a notebook only $FIREDRILL_SITE counts.
     """
-    page = f"lessons/{entry.lesson}.html"
-    place = f"{page}#{anchor(entry.section)}"
+    page = f"lessons/{lesson}.html"
+    place = f"{page}#{anchor(section)}"
     if site := os.environ.get("FIREDRILL_SITE"):
         return f"{site.rstrip('/')}/{place}"
     folder = os.path.normpath(BUILT)

@@ -38,7 +38,7 @@ def printed() -> str:
 
 
 def test_without_a_site_it_is_a_path_in_the_repository() -> None:
-    assert places.opened(ENTRY) == ""
+    assert places.opened(ENTRY.lesson, ENTRY.section) == ""
     assert printed() == ENTRY.link
 
 

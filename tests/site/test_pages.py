@@ -127,7 +127,7 @@ def test_each_place_that_the_box_links_is_there() -> None:
 
 def test_each_link_that_explain_prints_opens_a_section() -> None:
     for entry in errors.entries():
-        address = urlsplit(places.opened(entry))
+        address = urlsplit(places.opened(entry.lesson, entry.section))
         page = Path(unquote(address.path))
         assert address.scheme == "file"
         assert address.fragment in pages()[page].places, entry.section
