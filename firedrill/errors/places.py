@@ -1,6 +1,6 @@
 """Where a lesson's section opens in a browser: on the site that `make site` builds.
 
-    places.opened("02_pools", "close() never ends")     # "file:///…", or "" without a site
+places.opened("02_pools", "close() never ends")     # "file:///…", or "" without a site
 """
 
 from __future__ import annotations

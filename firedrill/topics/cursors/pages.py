@@ -127,7 +127,7 @@ async def check(exam: Examination) -> None:
         )
 
         await refuses_forged_tokens(exam, conn, settings)
-    if lost == {"a rush"}:
+    if "a rush" in lost and lost <= {"a rush", "a file"}:
         exam.trap("rounded")
     elif lost == {"a file"}:
         exam.trap("ties")

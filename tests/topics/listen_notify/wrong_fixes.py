@@ -475,7 +475,7 @@ async def _queued(conn: Any, print_ticket: Any, end: Callable[[Any], Any]) -> No
     try:
         while True:
             seat = await queue.get()
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(RuntimeError):
                 await asyncio.to_thread(print_ticket, seat)
     finally:
         await end(note)
