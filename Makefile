@@ -25,7 +25,7 @@ index: tester            ## firedrill/errors/index.json, from the topics' errors
 checks:
 	$(BIN)/pytest -n 6 --dist loadscope --no-loadscope-reorder $(ARGS)
 
-answers: tester          ## some 200 more right and wrong answers, against the checks of exercises 13, 14, 16 and 17
+answers: tester          ## some 370 more right and wrong answers to the exercises, which `make test` does not try
 	$(BIN)/pytest -n 4 -m answers tests/topics $(ARGS)
 
 notebooks: tester        ## run lessons and solutions, store their outputs, make the exercises: make notebooks NAMES=01_connecting

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .. import pictures
-from ..wire import picture
 from ..wire.connection import Connection
 from ..wire.recorder import Recorder
 from ..wire.table import flights, table
@@ -35,6 +34,8 @@ def draw(traffic: Traffic) -> None:
         words = f"The last {SHOWN} of {len(everything)} steps; {forgotten} came before.\n{words}"
     if traffic.lost:
         words += "\n(there was more, which was too long to be kept)"
+    from ..wire import picture  # matplotlib takes half a second to import
+
     pictures.show(picture.draw(shown), words)
 
 

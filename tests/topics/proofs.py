@@ -45,11 +45,15 @@ def wrong_fixes(slug: str) -> dict[tuple[int, str], Code]:
     return traps
 
 
-def other_answers(slug: str) -> tuple[tuple[int, str | None, Code], ...]:
-    """Further wrong fixes with their traps ("" for none), and further right answers, with None."""
+Answer = tuple[int, str | None, Code]  # task; trap, "" for none, None for a right answer
+
+
+def other_answers(slug: str) -> tuple[Answer, ...]:
+    """Further wrong fixes and right answers: those of each run, then those of `make answers`."""
     module = importlib.import_module(f"tests.topics.{slug}.wrong_fixes")
-    more: tuple[tuple[int, str | None, Code], ...] = getattr(module, "OTHER_ANSWERS", ())
-    return more
+    usual: tuple[Answer, ...] = getattr(module, "OTHER_ANSWERS", ())
+    more: tuple[Answer, ...] = getattr(module, "MORE_ANSWERS", ())
+    return usual + more
 
 
 def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Code:
@@ -88,11 +92,9 @@ class Case:
 
     @property
     def is_more(self) -> bool:
-        """One of answers.py, which are tried by `make answers` only."""
-        path = f"tests.topics.{self.slug}.answers"
-        if self.other < 0 or not importlib.util.find_spec(path):
-            return False
-        return other_answers(self.slug)[self.other] in importlib.import_module(path).ANSWERS
+        """Tried by `make answers` only."""
+        module = importlib.import_module(f"tests.topics.{self.slug}.wrong_fixes")
+        return self.other >= len(getattr(module, "OTHER_ANSWERS", ()))
 
     @property
     def code(self) -> Code:

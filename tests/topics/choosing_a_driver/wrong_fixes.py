@@ -380,5 +380,5 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "", in_one_statement_as_it_is),
     (3, None, in_one_statement),
     (3, None, through_a_table),
-    *ANSWERS,
 )
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (*ANSWERS,)

@@ -231,10 +231,10 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "known characters"): the_known_characters,
 }
 
-OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = ((1, None, in_the_query),)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "", user_as_it_is),
     (1, "", latin_letters),
-    (1, None, in_the_query),
     (2, "", any_host_comes),
     (2, "", few_kinds),
     (2, "", deaf),

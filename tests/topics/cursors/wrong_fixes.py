@@ -379,5 +379,5 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "later", deleted),
     (3, None, without_a_generator),
     (3, None, pages),
-    *ANSWERS,
 )
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (*ANSWERS,)

@@ -599,8 +599,8 @@ TRAPS = {
     (3, "swallowed"): every_error_is_busy,
 }
 
-OTHER_ANSWERS = (
-    (1, "closes", a_connection_for_each),
+OTHER_ANSWERS = ((1, "closes", a_connection_for_each),)
+MORE_ANSWERS = (
     (1, "cancelled", goes_on_alone),
     (1, "closes", hangs_up),
     (1, "", one_event),

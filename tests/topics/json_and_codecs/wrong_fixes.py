@@ -367,9 +367,11 @@ OTHER_ANSWERS = (
     (2, "name", name_in_bytes),
     (2, "name", name_in_lower_case),
     (3, "strings", strip_in_a_loop),
+    (3, None, in_one_statement),
+)
+MORE_ANSWERS = (
     (1, "anything", orjson_and_json_for_the_rest),
     (3, None, the_text_if_still_a_string),
-    (3, None, in_one_statement),
     (3, "locked", every_order_locked),
 )
 

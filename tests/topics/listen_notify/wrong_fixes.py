@@ -520,5 +520,5 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "", close_the_callers_connection),
     (3, "on the loop", an_async_callback_that_blocks),
     (3, None, a_lock_in_the_callback),
-    *ANSWERS,
 )
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (*ANSWERS,)

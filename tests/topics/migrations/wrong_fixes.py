@@ -403,6 +403,11 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "at once", drop_before_the_deployment),
     (3, "apart", a_default_of_nothing),
     (1, "", limit_that_stays),
+    (3, "", without_its_check),
+    (3, "", the_function_stays),
+    (3, "copied", fill_and_forbid_without_a_trigger),
+)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "", reset_to_the_default),
     (1, "", nullable),
     (1, "queue", a_limit_of_seconds),
@@ -412,7 +417,4 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (2, "", no_limit_stays),
     (2, "invalid", one_more_index),
     (2, None, beside_and_renamed),
-    (3, "", without_its_check),
-    (3, "", the_function_stays),
-    (3, "copied", fill_and_forbid_without_a_trigger),
 )

@@ -367,19 +367,21 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "session", ask_again_and_again),
     (1, "process", flag_in_a_transaction),
-    (1, "", undo_it_all),
-    (1, "", every_error_is_another_worker),
-    (1, "", errors_of_postgres_are_swallowed),
-    (1, "gone", a_name_of_the_worker),
-    (1, None, a_row_that_is_locked),
     (1, None, lease),
     (1, None, xact_lock_of_its_own),
     (2, "afterwards", discard_all_before),
     (2, "afterwards", prepared_one_by_one),
     (2, "kept", prepared_first),
+    (2, None, schema_in_the_query),
+)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (1, "", undo_it_all),
+    (1, "", every_error_is_another_worker),
+    (1, "", errors_of_postgres_are_swallowed),
+    (1, "gone", a_name_of_the_worker),
+    (1, None, a_row_that_is_locked),
     (2, "", nothing_is_zero),
     (2, "", all_promoters_together),
     (2, None, set_and_set_back),
     (2, None, with_a_class),
-    (2, None, schema_in_the_query),
 )

@@ -382,16 +382,18 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 }
 
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (2, "everything", limit_the_query),
+    (2, "", sells_by(sell_what_is_not_sold)),
+    (2, None, sells_by(lock_then_sell)),
+)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "", set_by_the_reset),
     (1, "", set_for_the_role),
     (1, "", one_dict_for_all_offices),
     (1, "", reads_and_does_not_write),
     (1, "", json_is_no_jsonb),
     (1, None, with_a_text_codec),
-    (2, "everything", limit_the_query),
-    (2, "", sells_by(sell_what_is_not_sold)),
     (2, "leak", forget_it_when_cancelled),
-    (2, None, sells_by(lock_then_sell)),
     (3, "", cancel_nobody),
     (3, None, by_one_deadline),
 )

@@ -544,12 +544,14 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "swallowed", any_error_but_a_query_that_was_ended),
     (1, None, by_hand),
     (2, "", a_taken_seat_is_sold_without_points),
-    (2, "", the_errors_that_are_known),
     (2, None, points_last),
     (3, "inside", again_in_the_aborted_block),
     (3, "never gives up", six_attempts),
+    (3, None, in_sql),
+)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (2, "", the_errors_that_are_known),
     (3, "blamed", any_error_but_a_deadlock),
     (3, "", print_it_again),
     (3, "", make_them_numbers),
-    (3, None, in_sql),
 )

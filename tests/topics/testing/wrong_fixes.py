@@ -283,5 +283,5 @@ OTHER_ANSWERS = (
     (3, None, changed("name_by_process", 3, ("uuid.uuid4().hex", "os.getpid()}_{id(object())"))),
     (3, "one for all", written(ALONE + CLEAN_UP, "clean_up_the_sales")),
     (3, "one name", changed("one_name", 3, A_NAME)),
-    *ANSWERS,
 )
+MORE_ANSWERS = (*ANSWERS,)
