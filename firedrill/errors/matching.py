@@ -164,7 +164,14 @@ def _judged(match: _Match, spans: list[tuple[int, int, str]], states: set[str], 
         return Found(entry, SURE, "the class and the frames it was raised in")
     own = next((name for start, end, name in spans if start <= match.start < end), "")
     around = (own or flat[max(0, match.start - 60) : match.end]).lower()
-    foreign = next((word for word in general.FOREIGN if re.search(rf"\b{word}\b", around)), "")
+    foreign = next(
+        (
+            word
+            for word in general.FOREIGN
+            if word in around and re.search(rf"\b{word}\b", around)  # an expression costs more
+        ),
+        "",
+    )
     if foreign and not any(
         foreign in one.lower() for one in (entry.text, *entry.also, *entry.classes)
     ):
