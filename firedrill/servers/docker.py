@@ -90,6 +90,11 @@ def check() -> None:
         ) from None
 
 
+# Attempts: on a busy machine the runtime gives up to freeze a container that goes on starting
+# processes.
+PAUSES = 3
+
+
 class Container(Server):
     try_again = 0.03  # each attempt goes through the engine's proxy, a process too
 
@@ -131,6 +136,13 @@ class Container(Server):
         docker("kill", self.container)
 
     def _pause(self) -> None:
+        for _ in range(PAUSES):
+            try:
+                docker("pause", self.container)
+                return
+            except Unavailable as error:
+                if "unable to freeze" not in str(error):
+                    raise
         docker("pause", self.container)
 
     def _resume(self) -> None:
