@@ -90,8 +90,7 @@ def check() -> None:
         ) from None
 
 
-# Attempts: on a busy machine the runtime gives up to freeze a container that goes on starting
-# processes.
+# Attempts: on a busy machine the runtime may give up freezing a container.
 PAUSES = 3
 
 
@@ -136,14 +135,13 @@ class Container(Server):
         docker("kill", self.container)
 
     def _pause(self) -> None:
-        for _ in range(PAUSES):
+        for attempt in range(1, PAUSES + 1):
             try:
                 docker("pause", self.container)
                 return
             except Unavailable as error:
-                if "unable to freeze" not in str(error):
+                if attempt == PAUSES or "unable to freeze" not in str(error):
                     raise
-        docker("pause", self.container)
 
     def _resume(self) -> None:
         docker("unpause", self.container)
