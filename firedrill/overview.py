@@ -11,24 +11,27 @@ from . import course, drills, progress
 
 
 def as_text() -> str:
-    passed, read = progress.passes(), progress.read()
+    read = progress.read()
     lines = []
     for lesson in course.lessons():
-        marks = "".join("✔" if row["passed"] else "–" for row in rows() if row["lesson"] == lesson)
+        marks = "".join(
+            "✔" if row["passed"] else "–" for row in _tasks() if row["lesson"] == lesson
+        )
         folder = "exercises" if marks else "notebooks"
         state = "read" if lesson.name in read else ""
         lines.append(f"{marks:<5}{state:<6}{folder}/{lesson.name}.ipynb: {lesson.title}")
-    total = len(rows())
+    tasks = _tasks()
     next_one = next((one for one in course.lessons() if not _is_finished(one)), None)
     if next_one:
         last = len(course.lessons()) - 1
         lines.append(f"Next: lesson {next_one.number} of {last}, notebooks/{next_one.name}.ipynb")
-    lines.append(f"{len(passed)} of {total} tasks passed, kept in {progress.path().name}")
+    passed = sum(bool(row["passed"]) for row in tasks)
+    lines.append(f"{passed} of {len(tasks)} tasks passed, kept in {progress.path().name}")
     return "\n".join(lines)
 
 
 def rows() -> list[dict[str, Any]]:
-    """One for each task of the course."""
+    """One for each task of the course, warm-ups and stretches included."""
     passed = progress.passes()
     made = []
     for lesson in course.exercises():
@@ -38,6 +41,7 @@ def rows() -> list[dict[str, Any]]:
                 {
                     "lesson": lesson,
                     "task": task.number,
+                    "kind": task.kind,
                     "title": task.title,
                     "passed": one.date or "yes" if one else "",
                     "seconds": one.seconds if one else None,
@@ -45,6 +49,11 @@ def rows() -> list[dict[str, Any]]:
                 }
             )
     return made
+
+
+def _tasks() -> list[dict[str, Any]]:
+    """Those that finish an exercise."""
+    return [row for row in rows() if row["kind"] == "task"]
 
 
 def as_json(learner: str) -> str:
@@ -63,7 +72,9 @@ def as_csv(learner: str) -> str:
     """One line for each task, so that files of several learners can be put together."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["learner", "lesson", "read", "task", "title", "passed", "seconds", "hints"])
+    table.writerow(
+        ["learner", "lesson", "read", "task", "kind", "title", "passed", "seconds", "hints"]
+    )
     read = progress.read()
     for row in rows():
         name = row["lesson"].name
@@ -73,6 +84,7 @@ def as_csv(learner: str) -> str:
                 name,
                 "yes" if name in read else "",
                 row["task"],
+                row["kind"],
                 row["title"],
                 row["passed"],
                 row["seconds"],
@@ -83,5 +95,5 @@ def as_csv(learner: str) -> str:
 
 
 def _is_finished(lesson: course.Lesson) -> bool:
-    tasks = [row for row in rows() if row["lesson"] == lesson]
+    tasks = [row for row in _tasks() if row["lesson"] == lesson]
     return all(row["passed"] for row in tasks) if tasks else lesson.name in progress.read()

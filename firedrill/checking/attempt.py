@@ -35,12 +35,12 @@ class Attempt:
     def __init__(
         self,
         module: ModuleType,
-        number: int,
+        label: str,
         code: Callable[..., Any] | Path,
         stand: Stand | None = None,
     ) -> None:
         """With `stand`, the check stands still where it fails, and its servers are kept open."""
-        self.module, self.number, self.code, self.stand = module, number, code, stand
+        self.module, self.label, self.code, self.stand = module, label, code, stand
         self.stacks: list[Stack] = []
         self.traffic = Traffic()
         self.reason = ""
@@ -92,4 +92,4 @@ class Attempt:
             if self.stand and self.stand.reached.is_set():
                 return
             what = doing[-1] if doing else "your code has ended"
-            print(f"Task {self.number} is still being checked: waiting until {what}.", flush=True)
+            print(f"{self.label} is still being checked: waiting until {what}.", flush=True)

@@ -1,4 +1,4 @@
-"""`Drill`: 2 to 4 `Task`s on one piece of the ticket shop's code, run against live servers."""
+"""`Drill`: a warm-up, 2 to 4 `Task`s on one piece of the ticket shop's code, and a stretch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from .. import course, progress
 from ..servers.errors import Unavailable
@@ -19,6 +19,7 @@ from .shop import Shop
 from .standing import Stand
 
 T = TypeVar("T")
+Kind = Literal["warm-up", "task", "stretch"]
 
 
 @dataclass(eq=False)
@@ -29,11 +30,16 @@ class Task:
     """
 
     module: ModuleType
-    number: int
+    number: int  # 0 is the warm-up
     exercise: str  # "02_pools"
+    kind: Kind = "task"
     _shown: int = 0  # hints
     _attempt: Attempt | None = None  # the latest one
     _opened: float = field(default_factory=time.monotonic)
+
+    @property
+    def label(self) -> str:
+        return f"Task {self.number}" if self.kind == "task" else self.kind.capitalize()
 
     @property
     def title(self) -> str:
@@ -50,7 +56,7 @@ class Task:
         return traps
 
     def __repr__(self) -> str:
-        return f"<Task {self.number}, {self.title}: await drill[{self.number}].check(...)>"
+        return f"<{self.label}, {self.title}: await drill[{self.number}].check(...)>"
 
     def check(self, code: Callable[..., Any] | Path) -> Checking[Report]:
         """Run `code`, a function or the file that a cell has written, against its own servers.
@@ -70,12 +76,12 @@ class Task:
     async def _open(self) -> Shop:
         if self._attempt is None or self._attempt.status not in ("failed", "could not judge"):
             raise Unavailable(
-                f"open() shows how a check fails, and the last one of task {self.number} did not: "
+                f"open() shows how a check fails, and the last one did not: "
                 f"await drill[{self.number}].check(...) first."
             )
         met = [met for _, met, _ in self._attempt.exam.criteria]
         stand = Stand(met.index(False) if False in met else len(met))
-        found = Shop(Attempt(self.module, self.number, self._attempt.code, stand), stand)
+        found = Shop(Attempt(self.module, self.label, self._attempt.code, stand), stand)
         await found.open()
         return found
 
@@ -99,7 +105,7 @@ class Task:
         if exercise_files.is_starter(code, self.exercise, self.number):
             return self._report("not attempted")
         await shop.close()
-        self._attempt = attempt = Attempt(self.module, self.number, code)
+        self._attempt = attempt = Attempt(self.module, self.label, code)
         await attempt.run()
         figures = self._figures(attempt) if attempt.status == "passed" else None
         return self._report(
@@ -150,7 +156,7 @@ class Task:
         """
         if spoil or (self.exercise, self.number) in progress.done():
             return model.answer(self.exercise, self.number)
-        return Unsolved(self.number)
+        return Unsolved(self.number, self.label)
 
     def _report(
         self,
@@ -164,7 +170,17 @@ class Task:
     ) -> Report:
         texts = tuple(self.traps[name] for name in traps)
         return Report(
-            self.number, self.title, status, criteria, traps, texts, error, reason, figures, ways
+            self.number,
+            self.label,
+            self.title,
+            status,
+            criteria,
+            traps,
+            texts,
+            error,
+            reason,
+            figures,
+            ways,
         )
 
 
@@ -182,21 +198,40 @@ class Checking(Generic[T]):
 
 
 class Drill:
-    """`drill[1]` is its first task. Tasks are numbered in the order in which they are given."""
+    """`drill[1]` is its first task, `drill[0]` its warm-up, and the last one may be a stretch.
 
-    def __init__(self, title: str, tasks: tuple[ModuleType, ...]) -> None:
+    Neither of the two is needed to finish the exercise.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        tasks: tuple[ModuleType, ...],
+        *,
+        warm_up: ModuleType | None = None,
+        stretch: ModuleType | None = None,
+    ) -> None:
         slug = tasks[0].__name__.split(".")[-2]
         lesson = course.lesson(slug)
         self.slug, self.name = slug, lesson.name
         self.title = f"Exercise {lesson.number:02}: {title}"
+        numbered: list[tuple[int, Kind, ModuleType]] = [
+            (number, "task", module) for number, module in enumerate(tasks, 1)
+        ]
+        if warm_up:
+            numbered.insert(0, (0, "warm-up", warm_up))
+        if stretch:
+            numbered.append((len(tasks) + 1, "stretch", stretch))
         self.tasks = tuple(
-            Task(module, number, lesson.name) for number, module in enumerate(tasks, 1)
+            Task(module, number, lesson.name, kind) for number, kind, module in numbered
         )
 
     def __getitem__(self, number: int) -> Task:
-        if not 1 <= number <= len(self.tasks):
-            raise IndexError(f"{self.name} has the tasks 1 to {len(self.tasks)}")
-        return self.tasks[number - 1]
+        for task in self.tasks:
+            if task.number == number:
+                return task
+        first, last = self.tasks[0].number, self.tasks[-1].number
+        raise IndexError(f"{self.name} has drill[{first}] to drill[{last}]")
 
     def __repr__(self) -> str:
         finished = progress.done()
@@ -205,7 +240,7 @@ class Drill:
                 self.title,
                 *(
                     f"  {'✔' if (self.name, task.number) in finished else '–'}  "
-                    f"Task {task.number}: {task.title}"
+                    f"{task.label}: {task.title}"
                     for task in self.tasks
                 ),
             ]

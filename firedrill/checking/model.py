@@ -50,10 +50,11 @@ class Unsolved:
     """Stands in front of a model answer until the task has been passed."""
 
     number: int
+    label: str
 
     def __repr__(self) -> str:
         return (
-            f"Task {self.number} is not passed yet. A hint: drill[{self.number}].hint().\n"
+            f"{self.label} is not passed yet. A hint: drill[{self.number}].hint().\n"
             f"To see the model answer all the same: drill[{self.number}].solution(spoil=True)"
         )
 

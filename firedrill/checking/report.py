@@ -41,6 +41,7 @@ class Report:
     """
 
     number: int
+    label: str  # "Task 2", "Warm-up"
     title: str
     status: Status
     criteria: tuple[Criterion, ...] = ()
@@ -67,7 +68,7 @@ class Report:
         return (f"–  {NOT_ATTEMPTED}",) if self.status == "not attempted" else ()
 
     def __repr__(self) -> str:
-        lines = [f"Task {self.number}, {self.title}: {self.status}"]
+        lines = [f"{self.label}, {self.title}: {self.status}"]
         if self.reason:  # what was seen is kept, and not shown: it may be the machine's fault
             return "\n".join([*lines, *wrapped(self.reason, "  ")])
         for what, met, measured in self._ordered:
@@ -94,7 +95,7 @@ class Report:
             f'<td style="text-align: left">{html.escape(measured)}</td></tr>'
             for what, met, measured in self._ordered
         ]
-        title = html.escape(f"Task {self.number}, {self.title}")
+        title = html.escape(f"{self.label}, {self.title}")
         parts = [f"<p><strong>{title}</strong> {_badge(self.status, COLOURS[self.status])}</p>"]
         if self.reason:
             return f"{parts[0]}\n<p>{html.escape(self.reason)}</p>"

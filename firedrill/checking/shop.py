@@ -59,12 +59,12 @@ class Shop:
             stack.close()
 
     def __repr__(self) -> str:
-        number = self._attempt.number
+        label = self._attempt.label
         if not self.is_open:
             passed = getattr(self._attempt, "status", "") == "passed"
             how = "has passed this time: nothing failed that could be left open" if passed else ""
-            return f"Task {number} {how or 'stands still no more: its servers are closed'}."
-        lines = [f"Task {number} stands still, as it fails:"]
+            return f"{label} {how or 'stands still no more: its servers are closed'}."
+        lines = [f"{label} stands still, as it fails:"]
         if self._stand.is_hanging:
             lines.append("  ✘  your code was called, is still running, and has not been stopped")
         else:

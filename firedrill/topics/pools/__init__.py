@@ -1,6 +1,10 @@
 """Exercise 02: the pool of a ticket office."""
 
 from ...checking.drill import Drill
-from . import busy_box_office, lasting_settings, shutdown
+from . import a_wait_that_ends, busy_box_office, lasting_settings, shutdown
 
-DRILL = Drill("the pool of a ticket office", (lasting_settings, busy_box_office, shutdown))
+DRILL = Drill(
+    "the pool of a ticket office",
+    (lasting_settings, busy_box_office, shutdown),
+    warm_up=a_wait_that_ends,
+)
