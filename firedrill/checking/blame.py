@@ -22,6 +22,7 @@ def lines_of(error: BaseException) -> str:
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((PACKAGE, *LIBRARIES, "<frozen"))
+        and not frame.filename.endswith(".pyx")  # asyncpg's, compiled: its path is relative
     ]
     if not frames:
         return ""
