@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -38,22 +39,28 @@ JUDGED_AGAIN = 2  # times
 Code = Callable[..., Any] | Path
 
 
+def answers_of(slug: str) -> Iterator[ModuleType]:
+    """The modules with a topic's wrong and right answers."""
+    for name in ("warm_up", "wrong_fixes", "stretch"):
+        if importlib.util.find_spec(f"tests.topics.{slug}.{name}"):
+            yield importlib.import_module(f"tests.topics.{slug}.{name}")
+
+
 def wrong_fixes(slug: str) -> dict[tuple[int, str], Code]:
     """For a task and a trap, code that falls into it."""
-    module = importlib.import_module(f"tests.topics.{slug}.wrong_fixes")
-    traps: dict[tuple[int, str], Code] = module.TRAPS
-    return traps
+    return {key: code for module in answers_of(slug) for key, code in module.TRAPS.items()}
 
 
 Answer = tuple[int, str | None, Code]  # task; trap, "" for none, None for a right answer
 
 
-def other_answers(slug: str) -> tuple[Answer, ...]:
-    """Further wrong fixes and right answers: those of each run, then those of `make answers`."""
-    module = importlib.import_module(f"tests.topics.{slug}.wrong_fixes")
-    usual: tuple[Answer, ...] = getattr(module, "OTHER_ANSWERS", ())
-    more: tuple[Answer, ...] = getattr(module, "MORE_ANSWERS", ())
-    return usual + more
+def other_answers(slug: str) -> tuple[tuple[Answer, ...], tuple[Answer, ...]]:
+    """Further wrong fixes and right answers: those of each run, and those of `make answers`."""
+    usual, more = [
+        tuple(answer for module in answers_of(slug) for answer in getattr(module, name, ()))
+        for name in ("OTHER_ANSWERS", "MORE_ANSWERS")
+    ]
+    return usual, more
 
 
 def code_of(drill: Drill, task: Task, make: Callable[[str], str] = str) -> Code:
@@ -93,13 +100,13 @@ class Case:
     @property
     def is_more(self) -> bool:
         """Tried by `make answers` only."""
-        module = importlib.import_module(f"tests.topics.{self.slug}.wrong_fixes")
-        return self.other >= len(getattr(module, "OTHER_ANSWERS", ()))
+        return self.other >= len(other_answers(self.slug)[0])
 
     @property
     def code(self) -> Code:
         if self.other >= 0:
-            return other_answers(self.slug)[self.other][2]
+            usual, more = other_answers(self.slug)
+            return (usual + more)[self.other][2]
         if self.trap:
             return wrong_fixes(self.slug)[self.number, self.trap]
         drill = drills.open(self.slug)
@@ -120,11 +127,12 @@ def trapped(slug: str) -> dict[str, Case]:
 
 
 def others(slug: str) -> dict[str, Case]:
+    usual, more = other_answers(slug)
     return {
         f"{number}-{code.stem if isinstance(code, Path) else code.__name__}-{at}": Case(
             slug, number, "passed" if trap is None else "failed", trap or "", at
         )
-        for at, (number, trap, code) in enumerate(other_answers(slug))
+        for at, (number, trap, code) in enumerate(usual + more)
     }
 
 

@@ -1,6 +1,10 @@
 """Exercise 17: a list, a sale and an import change their driver."""
 
 from ...checking.drill import Drill
-from . import importing, order_list, selling
+from . import importing, order_list, placeholders, selling
 
-DRILL = Drill("a list, a sale and an import change their driver", (order_list, selling, importing))
+DRILL = Drill(
+    "a list, a sale and an import change their driver",
+    (order_list, selling, importing),
+    warm_up=placeholders,
+)

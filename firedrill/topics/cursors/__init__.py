@@ -1,6 +1,10 @@
 """Exercise 13: all orders while the shop sells; pages; a generator that is left early."""
 
 from ...checking.drill import Drill
-from . import export, first_wanted, pages
+from . import export, first_wanted, one_by_one, pages
 
-DRILL = Drill("an export, pages, and the first that is wanted", (export, pages, first_wanted))
+DRILL = Drill(
+    "an export, pages, and the first that is wanted",
+    (export, pages, first_wanted),
+    warm_up=one_by_one,
+)

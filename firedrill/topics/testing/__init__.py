@@ -1,9 +1,10 @@
 """Exercise 16: a fixture, a suite, and a database for each test."""
 
 from ...checking.drill import Drill
-from . import finding_bugs, nothing_stays, own_database
+from . import finding_bugs, nothing_stays, own_database, undone
 
 DRILL = Drill(
     "a fixture, a suite, and a database for each test",
     (nothing_stays, finding_bugs, own_database),
+    warm_up=undone,
 )

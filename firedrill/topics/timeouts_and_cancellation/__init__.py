@@ -1,9 +1,10 @@
 """Exercise 04: what Encore's shop does when the database does not answer in time."""
 
 from ...checking.drill import Drill
-from . import answer_in_time, confirmed_orders, numbers_of_one_moment
+from . import answer_in_time, confirmed_orders, limited_query, numbers_of_one_moment
 
 DRILL = Drill(
     "when the database does not answer in time",
     (confirmed_orders, answer_in_time, numbers_of_one_moment),
+    warm_up=limited_query,
 )

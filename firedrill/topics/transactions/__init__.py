@@ -1,8 +1,10 @@
 """Exercise 08: orders, seats and payments."""
 
 from ...checking.drill import Drill
-from . import confirmed_orders, last_seat, retry
+from . import both_or_none, confirmed_orders, last_seat, retry
 
 DRILL = Drill(
-    "orders, seats and payments that belong together", (confirmed_orders, last_seat, retry)
+    "orders, seats and payments that belong together",
+    (confirmed_orders, last_seat, retry),
+    warm_up=both_or_none,
 )

@@ -357,27 +357,7 @@ async def by_one_deadline(pool: Any, requests: set[Any], patience: float) -> Non
         pool.terminate()
 
 
-async def look_whether_one_is_free(pool: Any) -> Any:
-    return await pool.acquire() if pool.get_idle_size() else None
-
-
-async def wait_and_forget(pool: Any) -> Any:
-    request = asyncio.ensure_future(pool.acquire())
-    await asyncio.wait({request}, timeout=0.5)
-    return request.result() if request.done() else None
-
-
-async def one_limit_around_it(pool: Any) -> Any:
-    try:
-        async with asyncio.timeout(0.5):
-            return await pool.acquire()
-    except TimeoutError:
-        return None
-
-
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
-    (0, "looks"): look_whether_one_is_free,
-    (0, "taken"): wait_and_forget,
     (1, "once"): set_when_connecting,
     (1, "each time"): set_at_each_acquire,
     (1, "codec"): codec_at_each_acquire,
@@ -407,7 +387,6 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (2, None, sells_by(lock_then_sell)),
 )
 MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
-    (0, None, one_limit_around_it),
     (1, "", set_by_the_reset),
     (1, "", set_for_the_role),
     (1, "", one_dict_for_all_offices),
