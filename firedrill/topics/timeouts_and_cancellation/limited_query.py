@@ -12,7 +12,7 @@ TITLE = "a limit for one query"
 
 HINTS = (
     'Lesson 04, "a lock that nobody releases": which limits has asyncpg, and for what is each?',
-    "Each of fetch, fetchval and execute takes a limit of its own, for this call only.",
+    "Each of fetch, fetchval and execute takes a limit, for this call only.",
     "return await conn.fetchval(PRICE, seat_id, timeout=0.5)",
 )
 
