@@ -35,6 +35,14 @@ class Answer:
         return bool(self.found) and self.found[0].sure == POSSIBLE
 
 
+def of_another_database(flat: str) -> bool:
+    """Its driver is spoken of, and nothing of PostgreSQL's."""
+    lower = flat.lower()
+    return any(
+        word in lower and re.search(rf"\b{word}\b", lower) for word in general.DATABASES
+    ) and not re.search(general.OURS, lower)
+
+
 def hedged(found: Found, flat: str) -> Found:
     """Words that any code may say are no evidence, unless a database is spoken of."""
     if found.entry.generic and not re.search(general.SUBJECT, flat, re.IGNORECASE):

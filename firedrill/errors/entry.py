@@ -22,7 +22,7 @@ class Entry:
     that this one precedes where both fit. `apart` has the causes of one text, each with how to
     tell it from the others. `words` describe a symptom that comes without an error. `exact`:
     upper and lower case tell it from another text. `generic`: code that has nothing to do with
-    databases says it, too. `source` is the public thread of an entry that no server raises
+    databases says it, too. `wraps`: another error in the same paste is its cause. `source` is the public thread of an entry that no server raises
     here; `examples` has a text for each expression of such an entry and of `also`.
     """
 
@@ -47,6 +47,7 @@ class Entry:
         "trap",
         "versions",
         "words",
+        "wraps",
     )
     id: str
     title: str
@@ -66,6 +67,7 @@ class Entry:
     examples: tuple[str, ...]
     exact: bool
     generic: bool
+    wraps: bool
     versions: str
     source: str
 
@@ -106,5 +108,5 @@ class Entry:
 
 NEEDED = ("id", "title", "means", "lesson", "section", "fix", "trap")
 TEXTS = ("text", "sqlstate", "versions", "source")
-FLAGS = ("exact", "generic")
+FLAGS = ("exact", "generic", "wraps")
 LISTS = ("classes", "also", "frames", "over", "apart", "words", "examples")

@@ -76,16 +76,25 @@ STATES = {
     "XX": "an internal error of the server, or of a pooler that speaks in its name",
 }
 # Errors of these are not this course's, even where the words are the same.
+DATABASES = (
+    "redis", "valkey", "pymysql", "asyncmy", "aiomysql", "mysql", "mysqldb", "mariadb", "sqlite3",
+    "aiosqlite", "sqlite", "pymongo", "motor", "mongodb", "mongo", "oracledb", "cx_oracle",
+    "pyodbc", "mssql", "pymssql", "sql server", "clickhouse", "cassandra", "elasticsearch",
+    "elastic_transport", "opensearch", "neo4j", "couchdb", "influxdb", "duckdb", "snowflake",
+)  # fmt: skip
 FOREIGN = (
-    "redis", "valkey", "pymysql", "asyncmy", "aiomysql", "mysql", "mariadb", "sqlite3",
-    "aiosqlite", "pymongo", "motor", "mongodb", "aiohttp", "httpx", "requests", "urllib3", "kafka",
-    "aiokafka", "confluent_kafka", "botocore", "pika", "aio_pika", "amqp", "celery",
-    "elasticsearch", "oracledb", "cx_oracle", "pyodbc", "mssql", "clickhouse", "cassandra",
-    "grpc", "paramiko", "ftplib", "smtplib", "docker", "kubernetes", "nats", "memcache", "ldap",
-    "websockets", "openai", "anthropic",
+    *DATABASES, "aiohttp", "httpx", "requests", "urllib3", "kafka", "aiokafka", "confluent_kafka",
+    "botocore", "pika", "aio_pika", "amqp", "celery", "grpc", "paramiko", "ftplib", "smtplib",
+    "docker", "kubernetes", "nats", "memcache", "ldap", "websockets", "openai", "anthropic",
+    "nginx", "apache", "ssh", "scp", "curl", "wget", "npm", "git", "apt", "rsync", "rabbitmq",
+    "zookeeper", "selenium", "playwright",
 )  # fmt: skip
 # What tells that a text of any code is about the course's subject.
-SUBJECT = r"asyncpg|psycopg|sqlalchemy|postgres|pgbouncer|pgvector|alembic|pg_"
+SUBJECT = (
+    r"asyncpg|psycopg|sqlalchemy|postgres|pgbouncer|pgvector|alembic|pg_|npgsql|pgpool|supavisor"
+    r"|tortoise|:5432|:6432|port 5432|port 6432"
+)
+OURS = r"asyncpg|psycopg|postgres|pgbouncer|npgsql|pgpool|supavisor|:5432|:6432"
 COLLECT = (
     "the whole traceback, from its first line, with the errors that it was caused by; the log of "
     "PostgreSQL, and of the pooler if there is one, of that minute; the versions of PostgreSQL, "

@@ -6,7 +6,7 @@ import functools
 import re
 
 from . import general, paste
-from .answers import POSSIBLE, Answer, Found
+from .answers import POSSIBLE, Answer, Found, of_another_database
 from .index import searched
 
 _STOP = frozenset(
@@ -15,9 +15,44 @@ _STOP = frozenset(
         "i", "in", "is", "it", "its", "my", "no", "not", "of", "on", "or", "our", "so", "that",
         "the", "their", "them", "then", "there", "they", "this", "to", "was", "we", "when",
         "which", "who", "why", "will", "with", "after", "only", "does", "do", "did", "get",
-        "gets", "got", "some",
+        "gets", "got", "some", "all", "any", "each", "every", "been", "than", "just", "now", "into",
+    "if", "can", "cannot", "when", "while", "until", "again", "also", "even", "sometimes", "you",
+    "one", "same", "more", "most", "before", "between", "through", "behind", "via", "time",
     )
 )  # fmt: skip
+_LOGGED = r"SQLSTATE|[A-Z]{4,}:|Error:|Exception|Traceback"  # no plain words
+# Words of one meaning, as their stems: what a reader may call it, and what it counts as.
+_SAME = {
+    one: meaning
+    for meaning, words in {
+        "hang": "stuck block freez frozen froze wait stall hung stop deadlock",
+        "lost": "gone mis disappear vanish lose los missing dropp drop never",
+        "stor": "writ sav persist insert inserted commit",
+        "row": "record data entry result",
+        "customer": "tenant user client account somebody someone people",
+        "other": "another wrong different else foreign",
+        "pgbouncer": "pooler bouncer supavisor pgcat odyssey",
+        "notif": "notify notification event messag notifi",
+        "listen": "listener subscriber subscrib add_listener",
+        "query": "statement sql select quer",
+        "slow": "slower latency degrad slowly",
+        "connection": "conn session connect",
+        "request": "call endpoint http api",
+        "deploy": "deployment redeploy rollout release restart",
+        "transaction": "tx trx",
+        "test": "pytest fixture suite",
+        "fail": "break broken error exception crash failure rais",
+        "twice": "double duplicat two second",
+        "grow": "increas leak climb",
+        "standby": "replica primary",
+        "dict": "json jsonb",
+        "str": "string text",
+        "queue": "job worker",
+        "pool": "acquire create_pool",
+        "full": "exhaust exhausted run-out uses",
+    }.items()
+    for one in words.split()
+}
 
 
 def alone(flat: str) -> list[Found]:
@@ -28,7 +63,11 @@ def alone(flat: str) -> list[Found]:
         not name
         and last
         and not last[-1].text
-        and flat.rstrip().lower().endswith((last[-1].name.lower(), "(no text)"))
+        and (
+            f"{last[-1].name} Traceback (most recent" in flat
+            or re.search(general.SUBJECT, flat, re.IGNORECASE)
+            and flat.rstrip().lower().endswith((last[-1].name.lower(), "(no text)"))
+        )
     ):
         name = last[-1].name
     short = name.rpartition(".")[2].lower()
@@ -53,15 +92,18 @@ def alone(flat: str) -> list[Found]:
 @functools.lru_cache(2000)  # the words of the entries, which are the same for each paste
 def _stems(text: str) -> frozenset[str]:
     return frozenset(
-        re.sub(r"(?:ing|ed|es|s|e)$", "", word)
+        _SAME.get(stem, stem)
         for word in re.findall(r"[a-z0-9_]+", text.lower())
         if word not in _STOP
+        for stem in [re.sub(r"(?:ing|ed|es|s|e)$", "", re.sub(r"ies$", "y", word))]
     )
 
 
 def by_words(flat: str) -> list[Found]:
     """A symptom, told in plain words: all words of one of an entry's descriptions but one."""
-    if len(flat) > 300 or paste.errors(flat):
+    if len(flat) > 400 or paste.errors(flat) or re.search(_LOGGED, flat):
+        return []
+    if of_another_database(flat):
         return []
     said = _stems(flat)
     scored = []
@@ -69,7 +111,9 @@ def by_words(flat: str) -> list[Found]:
         for words in one.row.get("words", ()):
             meant = _stems(words)
             hit = len(meant & said)
-            if hit >= 2 and hit >= len(meant) - (len(meant) > 3) and hit * 3 >= len(said):
+            enough = len(meant) - (len(meant) > 3) - (len(meant) > 6)
+            share = 3 if hit < 3 else 4  # of what was said, at least a third or a quarter
+            if hit >= 2 and hit >= enough and hit * share >= len(said):
                 scored.append((-hit / len(meant), -hit, one.entry))
                 break
     scored.sort(key=lambda item: item[:2])

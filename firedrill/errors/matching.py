@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from . import general, guesses, noise, paste
-from .answers import LIKELY, POSSIBLE, SURE, Answer, Found, hedged
+from .answers import LIKELY, POSSIBLE, SURE, Answer, Found, hedged, of_another_database
 from .entry import Entry
 from .index import Searched, searched
 
@@ -72,7 +72,11 @@ def _by_text(text: str, flat: str) -> list[Found]:
         if later and min(later) < ordered.index(match):
             ordered.remove(match)
             ordered.insert(min(later), match)
-    return [hedged(_judged(match, spans, states, flat), flat) for match in ordered]
+    ordered.sort(key=lambda match: match.one.entry.wraps)  # what another error has caused
+    if of_another_database(flat):
+        ordered = [match for match in ordered if match.one.entry.sqlstate]
+    found = [_judged(match, spans, states, flat) for match in ordered]
+    return [hedged(one, flat) for one in found if one]
 
 
 def _matches(flat: str) -> list[_Match]:
@@ -157,7 +161,9 @@ def _named(entry: Entry, names: set[str], states: set[str]) -> bool:
     )
 
 
-def _judged(match: _Match, spans: list[tuple[int, int, str]], states: set[str], flat: str) -> Found:
+def _judged(
+    match: _Match, spans: list[tuple[int, int, str]], states: set[str], flat: str
+) -> Found | None:
     """How sure a match is: another library's error may have the same words."""
     entry = match.one.entry
     if match.how == "the frames":
@@ -175,6 +181,8 @@ def _judged(match: _Match, spans: list[tuple[int, int, str]], states: set[str], 
     if foreign and not any(
         foreign in one.lower() for one in (entry.text, *entry.also, *entry.classes)
     ):
+        if entry.generic:
+            return None  # any code says so, and this was other code
         return Found(entry, POSSIBLE, f"the words alone: the error is one of {foreign}")
     if match.how != "the text":
         return Found(entry, LIKELY, match.how)

@@ -73,6 +73,8 @@ def _text_after(text: str, at: int) -> tuple[str, int] | None:
     rest = text[at : min(end, at + 3_000)]
     if rest.startswith(" (") and re.match(_STATE, rest):
         rest = rest[8:]
+    if rest.startswith(" ") and rest.lstrip().startswith("Traceback (most recent"):
+        return "", end  # the headline of a notebook's traceback
     if rest.strip() and not rest.startswith((": ", ":\t")) and rest.strip() != ":":
         return None
     said = rest.strip().removeprefix(":").strip()

@@ -129,6 +129,7 @@ function firedrill(data) {
     if (end < 0) end = text.length;
     let rest = text.slice(at, Math.min(end, at + 3000));
     if (rest.startsWith(" (") && matchAt("state", rest)) rest = rest.slice(8);
+    if (rest.startsWith(" ") && strip(rest).startsWith("Traceback (most recent")) return ["", end];
     const stripped = strip(rest);
     if (stripped && !rest.startsWith(": ") && !rest.startsWith(":\t") && stripped !== ":") return null;
     const said = strip(without(stripped, ":"));
@@ -260,6 +261,13 @@ function firedrill(data) {
       || (entry.classes || []).some((name) => names.includes(short(name).toLowerCase()));
   }
 
+  function ofAnotherDatabase(flat) {
+    const lower = flat.toLowerCase();
+    return data.foreign.some(
+      ([word, [source, flags]]) => data.databases.includes(word) && pattern(source, flags).test(lower),
+    ) && !named("ours").test(lower);
+  }
+
   function judged(one, spans, states, flat) {
     const { entry } = one;
     if (one.how === "the frames") return found(entry, SURE, "the class and the frames it was raised in");
@@ -268,6 +276,7 @@ function firedrill(data) {
     const around = (own || flat.slice(Math.max(0, one.start - 60), one.end)).toLowerCase();
     const foreign = data.foreign.find(([, [source, flags]]) => pattern(source, flags).test(around));
     if (foreign && !(entry.about || []).includes(foreign[0])) {
+      if (entry.generic) return null;
       return found(entry, POSSIBLE, `the words alone: the error is one of ${foreign[0]}`);
     }
     if (one.how !== "the text") return found(entry, LIKELY, one.how);
@@ -304,7 +313,12 @@ function firedrill(data) {
         ordered.splice(later, 0, one);
       }
     }
-    return ordered.map((one) => hedged(judged(one, spans, states, flat), flat));
+    ordered.sort((a, b) => Boolean(a.entry.wraps) - Boolean(b.entry.wraps));
+    const ours = ofAnotherDatabase(flat) ? ordered.filter((one) => one.entry.sqlstate) : ordered;
+    return ours
+      .map((one) => judged(one, spans, states, flat))
+      .filter(Boolean)
+      .map((one) => hedged(one, flat));
   }
 
   function byNumbers(a, b) {
@@ -318,7 +332,9 @@ function firedrill(data) {
     let name = classAlone(flat);
     const last = errors(flat).at(-1);
     const end = flat.replace(RIGHT, "").toLowerCase();
-    if (!name && last && !last.text && (end.endsWith(last.name.toLowerCase()) || end.endsWith("(no text)"))) {
+    const headline = last && flat.includes(`${last.name} Traceback (most recent`);
+    const ends = last && (end.endsWith(last.name.toLowerCase()) || end.endsWith("(no text)"));
+    if (!name && last && !last.text && (headline || (ends && named("subject").test(flat)))) {
       name = last.name;
     }
     if (name) {
@@ -337,18 +353,22 @@ function firedrill(data) {
 
   function stems(text) {
     const words = (text.toLowerCase().match(/[a-z0-9_]+/g) || []).filter((word) => !data.stop.includes(word));
-    return new Set(words.map((word) => word.replace(/(?:ing|ed|es|s|e)$/, "")));
+    const all = words.map((word) => word.replace(/ies$/, "y").replace(/(?:ing|ed|es|s|e)$/, ""));
+    return new Set(all.map((stem) => (Object.hasOwn(data.same, stem) ? data.same[stem] : stem)));
   }
 
   function byWords(flat) {
-    if (flat.length > 300 || errors(flat).length) return [];
+    if (flat.length > 400 || errors(flat).length || named("logged").test(flat)) return [];
+    if (ofAnotherDatabase(flat)) return [];
     const said = stems(flat);
     const scored = [];
     for (const entry of data.entries) {
       for (const words of entry.words || []) {
         const meant = stems(words);
         const hit = [...meant].filter((word) => said.has(word)).length;
-        if (hit >= 2 && hit >= meant.size - (meant.size > 3) && hit * 3 >= said.size) {
+        const enough = meant.size - (meant.size > 3) - (meant.size > 6);
+        const share = hit < 3 ? 3 : 4;
+        if (hit >= 2 && hit >= enough && hit * share >= said.size) {
           scored.push([[-hit / meant.size, -hit], entry]);
           break;
         }

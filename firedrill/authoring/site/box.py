@@ -35,9 +35,11 @@ def data() -> dict[str, Any]:
         "endings": paste._ENDINGS,
         "others": paste._OTHERS,
         "stop": sorted(guesses._STOP),
+        "same": guesses._SAME,
         "classes": general.CLASSES,
         "states": general.STATES,
         "foreign": [[word, translated(rf"\b{word}\b")] for word in general.FOREIGN],
+        "databases": general.DATABASES,
         "collect": general.COLLECT,
     }
 
@@ -55,6 +57,8 @@ def _patterns() -> dict[str, Pattern]:
         "state": translated(paste._STATE),
         "said": translated(paste._SAID),
         "subject": translated(general.SUBJECT, re.IGNORECASE),
+        "logged": translated(guesses._LOGGED),
+        "ours": translated(general.OURS),
     }
 
 
@@ -69,6 +73,7 @@ def _row(one: index.Searched) -> dict[str, Any]:
         "loose": [[*translated(text, re.IGNORECASE), needed] for text, needed in one.loose],
         "frames": [translated(frame) for frame in entry.frames],
         "generic": entry.generic,
+        "wraps": entry.wraps,
         "about": _foreign(entry),
     }
     return {key: value for key, value in row.items() if value}

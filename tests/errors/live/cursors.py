@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncpg
 import psycopg
 
 from firedrill import servers
@@ -19,3 +20,11 @@ async def psycopg_cursor_closed(stack: servers.Stack) -> BaseException:
         cursor = conn.cursor()
         await cursor.close()
         return await raised_by(cursor.execute("select 1"))
+
+
+async def declared_outside_a_transaction(stack: servers.Stack) -> BaseException:
+    conn = await asyncpg.connect(stack.postgres.dsn())
+    try:
+        return await raised_by(conn.execute("declare c cursor for select 1"))
+    finally:
+        await conn.close()

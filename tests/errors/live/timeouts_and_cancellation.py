@@ -109,3 +109,19 @@ async def timeout_outside_of_a_task(stack: servers.Stack) -> BaseException:
         error = await result
         gc.collect()
     return error
+
+
+async def cancelled_in_a_query(stack: servers.Stack) -> BaseException:
+    conn, look = await asyncpg.connect(stack.postgres.dsn()), await admin(stack)
+    try:
+        query = asyncio.ensure_future(conn.fetch("select pg_sleep(60)"))
+        await until_active(look, conn.get_server_pid())
+        query.cancel()
+        try:
+            await query
+        except asyncio.CancelledError as error:
+            return error
+        raise AssertionError("the query was not cancelled")
+    finally:
+        await look.close()
+        conn.terminate()
