@@ -22,8 +22,9 @@ class Entry:
     that this one precedes where both fit. `apart` has the causes of one text, each with how to
     tell it from the others. `words` describe a symptom that comes without an error. `exact`:
     upper and lower case tell it from another text. `generic`: code that has nothing to do with
-    databases says it, too. `wraps`: another error in the same paste is its cause. `source` is the public thread of an entry that no server raises
-    here; `examples` has a text for each expression of such an entry and of `also`.
+    databases says it, too. `wraps`: another error in the same paste is its cause. `source` is the
+    public thread of an entry that no server raises here; `examples` has a text for each expression
+    of such an entry and of `also`.
     """
 
     __slots__ = (

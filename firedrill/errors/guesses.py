@@ -65,8 +65,10 @@ def alone(flat: str) -> list[Found]:
         and not last[-1].text
         and (
             f"{last[-1].name} Traceback (most recent" in flat
-            or re.search(general.SUBJECT, flat, re.IGNORECASE)
-            and flat.rstrip().lower().endswith((last[-1].name.lower(), "(no text)"))
+            or (
+                re.search(general.SUBJECT, flat, re.IGNORECASE)
+                and flat.rstrip().lower().endswith((last[-1].name.lower(), "(no text)"))
+            )
         )
     ):
         name = last[-1].name

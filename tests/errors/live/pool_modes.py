@@ -44,3 +44,11 @@ async def admin_forced_disconnect(stack: servers.Stack) -> BaseException:
     )
     await console(stack, f"kill_client {number}")
     return await raised_by(query)
+
+
+async def console_takes_simple_queries_only(stack: servers.Stack) -> BaseException:
+    conn = await asyncpg.connect(stack.pgbouncer.dsn("pgbouncer", user=SUPERUSER))
+    try:
+        return await raised_by(conn.fetch("show pools"))
+    finally:
+        conn.terminate()
