@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from . import general, guesses, noise, paste
+from . import general, guesses, noise, paste, words
 from .answers import LIKELY, POSSIBLE, SURE, Answer, Found, hedged, of_another_database
 from .entry import Entry
 from .index import Searched, searched
@@ -21,7 +21,7 @@ def answer(pasted: str | bytes) -> Answer:
     if not text:
         return Answer([])
     flat = " ".join(text.split())
-    found = by_title(flat) or _by_text(text, flat) or guesses.alone(flat) or guesses.by_words(flat)
+    found = by_title(flat) or _by_text(text, flat) or guesses.alone(flat) or words.by_words(flat)
     return Answer(found) if found else guesses.unknown(text)
 
 
@@ -181,7 +181,7 @@ def _judged(
     if foreign and not any(
         foreign in one.lower() for one in (entry.text, *entry.also, *entry.classes)
     ):
-        if entry.generic:
+        if entry.generic or not entry.sqlstate:
             return None  # any code says so, and this was other code
         return Found(entry, POSSIBLE, f"the words alone: the error is one of {foreign}")
     if match.how != "the text":

@@ -276,7 +276,7 @@ function firedrill(data) {
     const around = (own || flat.slice(Math.max(0, one.start - 60), one.end)).toLowerCase();
     const foreign = data.foreign.find(([, [source, flags]]) => pattern(source, flags).test(around));
     if (foreign && !(entry.about || []).includes(foreign[0])) {
-      if (entry.generic) return null;
+      if (entry.generic || !entry.sqlstate) return null;
       return found(entry, POSSIBLE, `the words alone: the error is one of ${foreign[0]}`);
     }
     if (one.how !== "the text") return found(entry, LIKELY, one.how);
@@ -326,7 +326,7 @@ function firedrill(data) {
     return at < 0 ? 0 : a[at] - b[at];
   }
 
-  // -- guesses.py ----------------------------------------------------------------------------
+  // -- guesses.py, words.py ----------------------------------------------------------------------------
 
   function alone(flat) {
     let name = classAlone(flat);
@@ -360,22 +360,38 @@ function firedrill(data) {
   function byWords(flat) {
     if (flat.length > 400 || errors(flat).length || named("logged").test(flat)) return [];
     if (ofAnotherDatabase(flat)) return [];
-    const said = stems(flat);
+    const said = [...stems(flat)];
+    const told = data.entries.filter((entry) => (entry.words || []).length);
+    const bags = told.map((entry) => new Set(entry.words.flatMap((words) => [...stems(words)])));
+    const weight = (stem) => {
+      const entries = bags.filter((bag) => bag.has(stem)).length;
+      if (entries > 0 && entries < 3) return 3;
+      return entries > 0 && entries < 7 ? 2 : 1;
+    };
+    const weights = new Map(said.map((stem) => [stem, weight(stem)]));
+    const sum = (all) => all.reduce((total, stem) => total + weights.get(stem), 0);
+    const whole = sum(said);
+    const ours = said.some((stem) => data.own.includes(stem));
     const scored = [];
-    for (const entry of data.entries) {
-      for (const words of entry.words || []) {
-        const meant = stems(words);
-        const hit = [...meant].filter((word) => said.has(word)).length;
-        const enough = meant.size - (meant.size > 3) - (meant.size > 6);
-        const share = hit < 3 ? 3 : 4;
-        if (hit >= 2 && hit >= enough && hit * share >= said.size) {
-          scored.push([[-hit / meant.size, -hit], entry]);
-          break;
-        }
+    told.forEach((entry, index) => {
+      const hits = said.filter((stem) => bags[index].has(stem));
+      const score = sum(hits);
+      if (described(said, entry.words)) scored.push([[-score - whole, -hits.length], entry]);
+      else if (ours && score * 2 >= whole && (hits.length > 2 || score > 4)) {
+        scored.push([[-score, -hits.length], entry]);
       }
-    }
+    });
     scored.sort(([a], [b]) => byNumbers(a, b));
     return scored.slice(0, 3).map(([, entry]) => found(entry, POSSIBLE, "your words"));
+  }
+
+  function described(said, descriptions) {
+    return descriptions.some((words) => {
+      const meant = stems(words);
+      const hit = said.filter((stem) => meant.has(stem)).length;
+      const enough = meant.size - (meant.size > 3) - (meant.size > 6);
+      return hit >= 2 && hit >= enough && hit * (hit < 3 ? 3 : 4) >= said.length;
+    });
   }
 
   function unknown(text) {

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from ...errors import Entry, general, guesses, index, noise, paste
+from ...errors import Entry, general, index, noise, paste, words
 from . import slugs
 from .patterns import translated
 
@@ -34,8 +34,9 @@ def data() -> dict[str, Any]:
         ],
         "endings": paste._ENDINGS,
         "others": paste._OTHERS,
-        "stop": sorted(guesses._STOP),
-        "same": guesses._SAME,
+        "stop": sorted(words._STOP),
+        "same": words._SAME,
+        "own": sorted(words._OURS),
         "classes": general.CLASSES,
         "states": general.STATES,
         "foreign": [[word, translated(rf"\b{word}\b")] for word in general.FOREIGN],
@@ -57,7 +58,7 @@ def _patterns() -> dict[str, Pattern]:
         "state": translated(paste._STATE),
         "said": translated(paste._SAID),
         "subject": translated(general.SUBJECT, re.IGNORECASE),
-        "logged": translated(guesses._LOGGED),
+        "logged": translated(words._LOGGED),
         "ours": translated(general.OURS),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import asyncpg
 import pydantic
@@ -31,5 +32,14 @@ async def record_is_no_model(stack: servers.Stack) -> BaseException:
     try:
         Seat.model_validate(row)
     except pydantic.ValidationError as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+async def pool_is_none(stack: servers.Stack) -> BaseException:
+    pool: Any = None  # as a global is before the lifespan has run
+    try:
+        pool.acquire()
+    except AttributeError as error:
         return error
     raise AssertionError("nothing was raised")
