@@ -81,6 +81,8 @@ DATABASES = (
     "aiosqlite", "sqlite", "pymongo", "motor", "mongodb", "mongo", "oracledb", "cx_oracle",
     "pyodbc", "mssql", "pymssql", "sql server", "clickhouse", "cassandra", "elasticsearch",
     "elastic_transport", "opensearch", "neo4j", "couchdb", "influxdb", "duckdb", "snowflake",
+    "oracle", "tns", "ora-00001", "ora-00060", "ora-01017", "ora-12170", "ora-12514", "ora-12541",
+    ":6379", ":27017", ":3306", ":9200", ":9092", ":5672", ":1433", ":1521", ":11211",
 )  # fmt: skip
 FOREIGN = (
     *DATABASES, "aiohttp", "httpx", "requests", "urllib3", "kafka", "aiokafka", "confluent_kafka",

@@ -13,25 +13,18 @@ from .index import searched
 
 _STOP = frozenset(
     (
-        "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "has", "have",
-        "i", "in", "is", "it", "its", "my", "no", "not", "of", "on", "or", "our", "so", "that",
-        "the", "their", "them", "then", "there", "they", "this", "to", "was", "we", "when",
-        "which", "who", "why", "will", "with", "after", "only", "does", "do", "did", "get",
-        "gets", "got", "some", "all", "any", "each", "every", "been", "than", "just", "now", "into",
-    "if", "can", "cannot", "when", "while", "until", "again", "also", "even", "sometimes", "you",
-    "one", "same", "more", "most", "before", "between", "through", "behind", "via", "time",
+        "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "has", "have", "i",
+        "in", "is", "it", "its", "my", "no", "not", "of", "on", "or", "our", "so", "that", "the",
+        "their", "them", "then", "there", "they", "this", "to", "was", "we", "when", "which",
+        "who", "why", "will", "with", "after", "only", "does", "do", "did", "get", "gets", "got",
+        "some", "all", "any", "each", "every", "been", "than", "just", "now", "into", "if", "can",
+        "cannot", "while", "until", "again", "also", "even", "sometimes", "you", "one", "same",
+        "more", "your", "use", "us", "still", "run", "once", "often", "randomly", "though", "he",
+        "she", "his", "her", "what", "how", "where", "me", "am", "up", "out", "off", "here",
+        "much", "most", "before", "between", "through", "behind", "via", "time",
     )
 )  # fmt: skip
 _LOGGED = r"SQLSTATE|[A-Z]{4,}:|Error:|Exception|Traceback"  # no plain words
-# One of these, as stems, has to be said: a symptom of something else is not known here.
-_OURS = frozenset(
-    (
-        "postgres", "asyncpg", "pgbouncer", "pool", "transaction", "sqlalchemy", "commit",
-        "database", "db", "prepar", "migration", "alembic", "executemany", "column", "advisory",
-        "listen", "notif", "query", "insert", "stor", "cursor", "copy", "vacuum", "lock", "row",
-        "max_size", "table", "schema", "add_listener", "pg_advisory_lock", "upsert", "idle",
-    )
-)  # fmt: skip
 # Words of one meaning, as their stems: what a reader may call it, and what it counts as.
 _SAME = {
     one: meaning
@@ -52,16 +45,16 @@ _SAME = {
         "deploy": "deployment redeploy rollout release restart",
         "transaction": "tx trx",
         "test": "pytest fixture suite",
-        "postgres": "pg postgresql psql",
+        "postgr": "pg postgresql psql",
         "held": "hold keep stay",
-        "move": "answer respond react",
+        "mov": "answer respond react",
         "fail": "break broken error exception crash failure rais",
-        "twice": "double duplicat two",
+        "twic": "double duplicat two",
         "grow": "increas leak climb",
         "standby": "replica primary",
         "dict": "json jsonb",
         "str": "string text",
-        "queue": "job worker",
+        "queu": "job worker",
         "pool": "acquire create_pool",
         "full": "exhaust exhausted",
     }.items()
@@ -74,9 +67,17 @@ def _stems(text: str) -> frozenset[str]:
     return frozenset(
         _SAME.get(stem, stem)
         for word in re.findall(r"[a-z0-9_]+", text.lower())
-        if word not in _STOP
+        if word not in _STOP and not (word.isdigit() and len(word) < 4)
         for stem in [re.sub(r"(?:ing|ed|es|s|e)$", "", re.sub(r"ies$", "y", word))]
     )
+
+
+# One of these has to be said: a symptom of something else is not known here.
+_OURS = _stems(
+    "postgres asyncpg pgbouncer pool transaction sqlalchemy commit database db prepare migration"
+    " alembic executemany column advisory listen notify query insert write cursor copy vacuum lock"
+    " row max_size table schema add_listener pg_advisory_lock upsert idle"
+)
 
 
 def by_words(flat: str) -> list[Found]:
@@ -94,12 +95,20 @@ def by_words(flat: str) -> list[Found]:
     for one, bag in zip(told, bags, strict=True):
         hits = said & bag
         score = sum(weights[stem] for stem in hits)
+        near = max(len(_stems(words) & said) for words in one.row["words"])
         if _described(said, one.row["words"]):
-            scored.append((-score - whole, -len(hits), one.entry))
-        elif said & _OURS and score * 2 >= whole and (len(hits) > 2 or score > 4):
-            scored.append((-score, -len(hits), one.entry))
+            scored.append((-score - near - whole, -len(hits), one.entry))
+        elif said & _OURS and _enough(score, whole, len(hits)):
+            scored.append((-score - near, -len(hits), one.entry))
     scored.sort(key=lambda item: item[:2])
     return [Found(entry, POSSIBLE, "your words") for _, _, entry in scored[:3]]
+
+
+def _enough(score: int, whole: int, hits: int) -> bool:
+    """Is it much of what was said? The more words fit, the less has to."""
+    if hits > 3:
+        return score * 3 >= whole
+    return score * 5 >= whole * 2 if hits > 2 else score > 4 and score * 2 >= whole
 
 
 def _weight(entries: int) -> int:

@@ -352,7 +352,7 @@ function firedrill(data) {
   }
 
   function stems(text) {
-    const words = (text.toLowerCase().match(/[a-z0-9_]+/g) || []).filter((word) => !data.stop.includes(word));
+    const words = (text.toLowerCase().match(/[a-z0-9_]+/g) || []).filter((word) => !data.stop.includes(word) && !/^[0-9]{1,3}$/.test(word));
     const all = words.map((word) => word.replace(/ies$/, "y").replace(/(?:ing|ed|es|s|e)$/, ""));
     return new Set(all.map((stem) => (Object.hasOwn(data.same, stem) ? data.same[stem] : stem)));
   }
@@ -376,13 +376,17 @@ function firedrill(data) {
     told.forEach((entry, index) => {
       const hits = said.filter((stem) => bags[index].has(stem));
       const score = sum(hits);
-      if (described(said, entry.words)) scored.push([[-score - whole, -hits.length], entry]);
-      else if (ours && score * 2 >= whole && (hits.length > 2 || score > 4)) {
-        scored.push([[-score, -hits.length], entry]);
-      }
+      const near = Math.max(...entry.words.map((words) => said.filter((stem) => stems(words).has(stem)).length));
+      if (described(said, entry.words)) scored.push([[-score - near - whole, -hits.length], entry]);
+      else if (ours && isEnough(score, whole, hits.length)) scored.push([[-score - near, -hits.length], entry]);
     });
     scored.sort(([a], [b]) => byNumbers(a, b));
     return scored.slice(0, 3).map(([, entry]) => found(entry, POSSIBLE, "your words"));
+  }
+
+  function isEnough(score, whole, hits) {
+    if (hits > 3) return score * 3 >= whole;
+    return hits > 2 ? score * 5 >= whole * 2 : score > 4 && score * 2 >= whole;
   }
 
   function described(said, descriptions) {

@@ -107,3 +107,34 @@ def test_words_that_any_code_may_say_are_hedged(pasted: str) -> None:
     frame = '  File "/app/lib/asyncpg/connect_utils.py", line 1, in connect\n    code\n'
     if "httpx" not in pasted:
         assert not errors.answer(frame + pasted).hedged
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        'RuntimeError: Event loop is closed\n  File "sqlalchemy/dialects/mysql/asyncmy.py", line 3',
+        "Error: connect ECONNREFUSED 127.0.0.1:6379",
+        "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)",
+        "fatal: unable to access 'https://x/y.git/': SSL certificate problem: self-signed",
+        "kafka queue grows and the query hangs in mongodb",
+        "the table in word does not fit on the page",
+    ],
+)
+def test_what_other_programs_say_is_not_known(pasted: str) -> None:
+    assert not errors.answer(pasted).found
+
+
+def test_a_symptom_is_found_by_other_words_than_those_of_the_entry() -> None:
+    said = {
+        "nothing stored": "the endpoint answered with success, yet the new record never got saved",
+        "migration stops the shop": "while we added a column to a big table all selects were stuck",
+        "silent listener": "no more notifications reach our subscriber after a reconnect",
+    }
+    for entry, words in said.items():
+        assert first(words) == (entry, "possible"), words
+
+
+def test_what_an_error_has_caused_comes_last() -> None:
+    cause = "socket.gaierror: [Errno -3] Temporary failure in name resolution"
+    paste = f"{cause}\n\nERROR:    Application startup failed. Exiting.\n"
+    assert [entry.id for entry in errors.find(paste)] == ["resolver", "startup failed"]
