@@ -19,10 +19,11 @@ from .paid_or_not import (
     after_the_charge,
     buy,
     buy_in_silence,
+    patience,
     seat_of,
     silence,
 )
-from .provider import BROKEN, BUSY, FAILING, REFUSED, Provider, provided
+from .provider import BROKEN, BUSY, FAILING, REFUSED, SLOW, Provider, provided
 from .serving import (
     CONTESTED,
     FIRST_SEAT,
@@ -113,6 +114,7 @@ async def _sale(exam: Examination, look: Any, provider: Provider, ask: Client) -
         is_deaf(exam, f"of {CUSTOMERS} customers nobody got an answer, and nobody was charged")
         return
     await _results(exam, look, provider, [await task for task in tasks], last)
+    slow = asyncio.create_task(buy(ask, SLOW, limit=5 * LIMIT))
     twice = sum(count > 1 for count in provider.charged.values())
     exam.criterion(
         f"{SEATS} customers wait for the provider at once, with {POOL_SIZE} connections for each "
@@ -123,6 +125,7 @@ async def _sale(exam: Examination, look: Any, provider: Provider, ask: Client) -
     free = await _failures(exam, look, provider, ask, last)
     half = await after_the_charge(exam, look, provider, ask, last)
     kept = await silence(exam, look, silent)
+    await patience(exam, look, slow, last)
     if twice:
         exam.trap("charged twice")
     elif holding or (quiet and 0 < most <= 2 * POOL_SIZE):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...checking.examination import Examination
 from ...checking.waiting import until
-from .provider import LEAVING, REFUSED, SILENT, Provider
+from .provider import A_WHILE, LEAVING, REFUSED, SILENT, SLOW, Provider
 from .serving import FIRST_SEAT, LIMIT, Answer, Client
 
 SEATS = 40  # that are sold in the rush
@@ -88,9 +88,22 @@ async def silence(exam: Examination, look: Any, silent: asyncio.Task[tuple[Answe
     """Whether nobody else can buy the seat of a customer who may have been charged."""
     answer, took = await silent
     status = await look.fetchval(STATUS, seat_of(SILENT))
+    early = took <= THINKS - 0.5
     exam.criterion(
         f"the provider does not answer: 504 after {THINKS:g} s, and the seat stays held",
-        answer == 504 and status == "held" and took > THINKS - 0.5,
-        f"{answer}, the seat is {status}",
+        answer == 504 and status == "held" and not early,
+        f"{answer}{f' after {took:.1f} s' if early else ''}, the seat is {status}",
     )
     return isinstance(answer, str) or bool(status == "held")
+
+
+async def patience(exam: Examination, look: Any, slow: asyncio.Task[Answer], last: int) -> None:
+    """What a customer is told whom the provider answers later, and in time."""
+    answer = await slow
+    rows, status = await look.fetchval(OF, SLOW, last), await look.fetchval(STATUS, seat_of(SLOW))
+    exam.criterion(
+        f"the provider answers 200 after {A_WHILE:g} s: 200, the seat is sold, one order",
+        (answer, status, rows) == (200, "sold", 1),
+        f"{answer}, the seat is {status}, {rows} stored",
+        timed=answer == 504,
+    )

@@ -14,6 +14,7 @@ import httpx
 # requests; SILENT is charged and gets no answer.
 REFUSED, BROKEN, FAILING, BUSY, SILENT = 190, 191, 192, 193, 194
 LEAVING = 195  # is answered when `later` is set
+SLOW, A_WHILE = 198, 3.0  # is answered after so many seconds
 ANSWERS = {
     REFUSED: b"402 Payment Required",
     FAILING: b"500 Internal Server Error",
@@ -52,6 +53,8 @@ class Provider:
                     await self.end.wait()
                 if customer == LEAVING:
                     await self.later.wait()
+                if customer == SLOW:
+                    await asyncio.sleep(A_WHILE)
                 if customer in (BROKEN, SILENT):
                     break
                 status = ANSWERS.get(customer, b"200 OK")

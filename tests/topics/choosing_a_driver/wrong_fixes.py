@@ -347,6 +347,207 @@ async def through_a_table(dsn: str, event: int, prices: list[tuple[str, int]]) -
         return cursor.rowcount
 
 
+# The warm-up, and the stretch
+
+
+async def _names(conn: Any, query: str, *values: Any) -> list[str]:
+    cursor = await conn.execute(query, values or None)
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def with_concat(conn: Any, part: str) -> list[str]:
+    return await _names(
+        conn, "select name from customers where name like concat(%s, '%') order by id", part
+    )
+
+
+async def part_of_the_query(conn: Any, part: str) -> list[str]:
+    return await _names(conn, f"select name from customers where name like '{part}%' order by id")
+
+
+async def part_and_percent(conn: Any, part: str) -> list[str]:
+    return await _names(
+        conn, "select name from customers where name like %s order by id", f"{part}%"
+    )
+
+
+async def only_the_first(conn: Any, part: str) -> list[str]:
+    return (await part_and_percent(conn, part))[:1]
+
+
+TO_REPEAT = ("40001", "40P01")
+
+
+def _code(error: BaseException) -> str | None:
+    return getattr(getattr(error, "orig", None) or error, "sqlstate", None)
+
+
+async def classes_of_asyncpg(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def classes_of_psycopg(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def not_the_wrapped(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except Exception as error:
+            if pause is None or getattr(error, "sqlstate", None) not in TO_REPEAT:
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def any_error_again(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except Exception:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def a_lost_connection_again(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            if pause is None:
+                raise
+        except Exception as error:
+            if pause is None or _code(error) not in (*TO_REPEAT, "57P01"):
+                raise
+        await asyncio.sleep(pause)
+    return None
+
+
+async def at_once(attempt: Any) -> Any:
+    for left in (2, 1, 0):
+        try:
+            return await attempt()
+        except Exception as error:
+            if not left or _code(error) not in TO_REPEAT:
+                raise
+    return None
+
+
+async def without_end(attempt: Any) -> Any:
+    while True:
+        try:
+            return await attempt()
+        except Exception as error:
+            if _code(error) not in TO_REPEAT:
+                raise
+            await asyncio.sleep(0.03)
+
+
+async def none_at_last(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, 0.09):
+        try:
+            return await attempt()
+        except Exception as error:
+            if _code(error) not in TO_REPEAT:
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def an_error_of_its_own(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except Exception as error:
+            if _code(error) not in TO_REPEAT:
+                raise
+            if pause is None:
+                raise RuntimeError("busy") from error
+            await asyncio.sleep(pause)
+    return None
+
+
+async def only_conflicts(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except Exception as error:
+            if pause is None or _code(error) != "40001":
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def being_cancelled_is_an_error(attempt: Any) -> Any:
+    for pause in (0.03, 0.06, None):
+        try:
+            return await attempt()
+        except BaseException as error:
+            is_gone = isinstance(error, asyncio.CancelledError)
+            if pause is None or not (is_gone or _code(error) in TO_REPEAT):
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def by_recursion(attempt: Any) -> Any:
+    return await _called_again(attempt, 3)
+
+
+async def _called_again(attempt: Any, left: int) -> Any:
+    try:
+        return await attempt()
+    except Exception as error:
+        conflict = _code(error) in TO_REPEAT
+        if left == 1 or not conflict:
+            raise
+    await asyncio.sleep(0.1)
+    return await _called_again(attempt, left - 1)
+
+
+class _Conflict:
+    """Swallows conflicts while attempts are left."""
+
+    left = 3
+
+    async def __aenter__(self) -> None:
+        self.left -= 1
+
+    async def __aexit__(self, kind: Any, error: Any, _: Any) -> bool:
+        causes = [error]
+        while causes[-1] is not None:
+            causes.append(causes[-1].__cause__)
+        found = any(getattr(one, "sqlstate", None) in TO_REPEAT for one in causes)
+        if not (found and self.left):
+            return False
+        await asyncio.sleep(0.05)
+        return True
+
+
+async def by_a_context(attempt: Any) -> Any:
+    conflict = _Conflict()
+    while True:
+        async with conflict:
+            return await attempt()
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "records"): records,
     (1, "text"): dicts_with_texts,
@@ -365,6 +566,12 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "left open"): close_at_the_end,
     (3, "prepared"): as_it_comes,
     (3, "others"): make_room,
+    (0, "a placeholder"): with_concat,
+    (0, "sql"): part_of_the_query,
+    (4, "one driver"): classes_of_asyncpg,
+    (4, "wrapped"): not_the_wrapped,
+    (4, "everything"): any_error_again,
+    (4, "without a pause"): at_once,
 }
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "zone", read_the_moment_as_utc),
@@ -381,4 +588,17 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, None, in_one_statement),
     (3, None, through_a_table),
 )
-MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (*ANSWERS,)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    *ANSWERS,
+    (0, None, part_and_percent),
+    (0, "", only_the_first),
+    (4, "one driver", classes_of_psycopg),
+    (4, "everything", a_lost_connection_again),
+    (4, "", without_end),
+    (4, "", none_at_last),
+    (4, "", an_error_of_its_own),
+    (4, "", only_conflicts),
+    (4, "", being_cancelled_is_an_error),
+    (4, None, by_recursion),
+    (4, None, by_a_context),
+)

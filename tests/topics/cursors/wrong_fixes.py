@@ -346,6 +346,173 @@ async def the_first_hundred(pool: Any, wanted: Any) -> Any:
     return None
 
 
+# The warm-up, and the stretch
+
+SUM = "select id, total_cents from orders order by id"
+
+
+async def a_list_of_all(conn: Any, cents: int) -> int | None:
+    total = 0
+    for row in await conn.fetch(SUM):
+        total += row["total_cents"]
+        if total > cents:
+            return int(row["id"])
+    return None
+
+
+async def begin_without_an_end(conn: Any, cents: int) -> int | None:
+    total = 0
+    await conn.execute("begin")
+    async for row in conn.cursor(SUM):
+        total += row["total_cents"]
+        if total > cents:
+            return int(row["id"])
+    await conn.execute("commit")
+    return None
+
+
+async def batches_by_hand(conn: Any, cents: int) -> int | None:
+    total, transaction = 0, conn.transaction(readonly=True)
+    await transaction.start()
+    try:
+        cursor = await conn.cursor(SUM)
+        while rows := await cursor.fetch(20):
+            for row in rows:
+                total += row["total_cents"]
+                if total > cents:
+                    return int(row["id"])
+        return None
+    finally:
+        await transaction.rollback()
+
+
+async def zero_if_never(conn: Any, cents: int) -> int:
+    return await batches_by_hand(conn, cents) or 0
+
+
+MOVE = """
+    with batch as (select id from visits where at < $1 {}),
+    gone as (delete from visits using batch where visits.id = batch.id returning visits.*)
+    insert into old_visits select * from gone"""
+NEXT = "select * from visits where at < $1 limit 100"
+INTO_OLD = "insert into old_visits values ($1, $2, $3)"
+
+
+async def _until_none(pool: Any, before: Any, rest: str) -> int:
+    moved = 0
+    while count := int((await pool.execute(MOVE.format(rest), before)).split()[-1]):
+        moved += count
+    return moved
+
+
+async def all_at_once(pool: Any, before: Any) -> int:
+    tag: str = await pool.execute(MOVE.format("for update skip locked"), before)
+    return int(tag.split()[-1])
+
+
+async def batches_in_one_block(pool: Any, before: Any) -> int:
+    async with pool.acquire() as conn, conn.transaction():
+        return await _until_none(conn, before, "limit 100 for update skip locked")
+
+
+async def wait_for_each_row(pool: Any, before: Any) -> int:
+    return await _until_none(pool, before, "order by id limit 100 for update")
+
+
+async def without_a_lock(pool: Any, before: Any) -> int:
+    return await _until_none(pool, before, "limit 100")
+
+
+async def delete_and_then_store(pool: Any, before: Any) -> int:
+    moved = 0
+    delete = MOVE.replace("insert into old_visits select * from gone", "select * from gone")
+    while rows := await pool.fetch(delete.format("limit 100 for update skip locked"), before):
+        await pool.executemany(INTO_OLD, [tuple(row) for row in rows])
+        moved += len(rows)
+    return moved
+
+
+async def copy_and_then_delete(pool: Any, before: Any) -> int:
+    """Rows that are locked are left out; but nothing keeps another run from storing them."""
+    moved = 0
+    async with pool.acquire() as conn:
+        while rows := await conn.fetch(f"{NEXT} for update skip locked", before):
+            async with conn.transaction():
+                await conn.executemany(INTO_OLD, [tuple(row) for row in rows])
+                await conn.execute(
+                    "delete from visits where id = any($1)", [row["id"] for row in rows]
+                )
+            moved += len(rows)
+    return moved
+
+
+async def one_run_at_a_time(pool: Any, before: Any) -> int:
+    """The second run returns at once, and moves nothing, also not later."""
+    async with pool.acquire() as conn:
+        if not await conn.fetchval("select pg_try_advisory_lock(99)"):
+            return 0
+        try:
+            return await _until_none(conn, before, "limit 100 for update skip locked")
+        finally:
+            await conn.execute("select pg_advisory_unlock(99)")
+
+
+async def errors_end_the_run(pool: Any, before: Any) -> int:
+    moved = 0
+    try:
+        while count := int(
+            (await pool.execute(MOVE.format("limit 100 for update skip locked"), before)).split()[
+                -1
+            ]
+        ):
+            moved += count
+    except asyncpg.PostgresError:
+        pass
+    return moved
+
+
+async def until_the_table_is_empty(pool: Any, before: Any) -> int:
+    moved = 0
+    while await pool.fetchval("select true from visits where at < $1 limit 1", before):
+        tag = await pool.execute(MOVE.format("limit 100 for update skip locked"), before)
+        moved += int(tag.split()[-1])
+    return moved
+
+
+async def two_statements_in_a_block(pool: Any, before: Any) -> int:
+    moved = 0
+    while True:
+        async with pool.acquire() as conn, conn.transaction():
+            rows = await conn.fetch(f"{NEXT} for update skip locked", before)
+            if not rows:
+                return moved
+            await conn.execute("delete from visits where id = any($1)", [row[0] for row in rows])
+            await conn.copy_records_to_table("old_visits", records=rows)
+        moved += len(rows)
+
+
+async def from_key_to_key(pool: Any, before: Any) -> int:
+    moved, last = 0, -1
+    async with pool.acquire() as conn:
+        while True:
+            ids = await conn.fetch(
+                "select id from visits where at < $1 and id > $2 order by id limit 50", before, last
+            )
+            if not ids:
+                return moved
+            last = ids[-1]["id"]
+            moved += await conn.fetchval(
+                """
+                with free as (
+                    select id from visits where id = any($1) and at < $2 for update skip locked
+                ), gone as (delete from visits v using free where v.id = free.id returning v.*),
+                stored as (insert into old_visits select * from gone returning 1)
+                select count(*) from stored""",
+                [row["id"] for row in ids],
+                before,
+            )
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "all at once"): list_from_a_cursor,
     (1, "open"): send_in_the_loop,
@@ -359,6 +526,12 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "never"): a_name_for_it,
     (3, "everything"): fetched,
     (3, "swallowed"): caught,
+    (0, "everything"): a_list_of_all,
+    (0, "left open"): begin_without_an_end,
+    (4, "one transaction"): all_at_once,
+    (4, "waits"): wait_for_each_row,
+    (4, "twice"): copy_and_then_delete,
+    (4, "half"): delete_and_then_store,
 }
 
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
@@ -380,4 +553,15 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, None, without_a_generator),
     (3, None, pages),
 )
-MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (*ANSWERS,)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    *ANSWERS,
+    (0, None, batches_by_hand),
+    (0, "", zero_if_never),
+    (4, "one transaction", batches_in_one_block),
+    (4, "waits", without_a_lock),
+    (4, "", errors_end_the_run),
+    (4, "", until_the_table_is_empty),
+    (4, None, one_run_at_a_time),
+    (4, None, two_statements_in_a_block),
+    (4, None, from_key_to_key),
+)

@@ -252,7 +252,107 @@ POLLS = (
         await asyncio.sleep(0.1)""",
 )
 
+LOCKED_KEYS = (
+    "        is_new = ",
+    '        await conn.execute("lock payment_keys in exclusive mode")\n        is_new = ',
+)
+ANSWERS_LATE = """        failed = reply.status_code
+    except httpx.TimeoutException:
+        import asyncio
+        await asyncio.sleep(3)
+"""
+KNOWN_FIRST = (
+    """        is_new = await conn.fetchval(\"""
+            insert into payment_keys (key, order_id, amount_cents) values ($1, $2, $3)
+            on conflict do nothing returning true\""", idempotency_key, order, cents)
+        if not is_new:
+            known = await conn.fetchrow(
+                "select * from payment_keys where key = $1", idempotency_key)
+""",
+    """        known = await conn.fetchrow(
+            "select * from payment_keys where key = $1", idempotency_key)
+        if known:
+""",
+)
+INSERTED_LATE = (
+    """        await conn.execute("update payment_keys set payment_id = $2 where key = $1",
+                           idempotency_key, payment)
+""",
+    """        await conn.execute("insert into payment_keys values ($1, $2, $3, $4)",
+                           idempotency_key, order, cents, payment)
+""",
+)
+KEPT_IN_MEMORY = (
+    "    async with app.state.pool.acquire() as conn, conn.transaction():\n",
+    """    async with LOCK, app.state.pool.acquire() as conn, conn.transaction():
+        if idempotency_key in KNOWN:
+            if KNOWN[idempotency_key][:2] != (order, cents):
+                raise HTTPException(422)
+            return {"payment": KNOWN[idempotency_key][2]}
+        try:
+            async with conn.transaction():
+                payment = await conn.fetchval(PAY, order, cents)
+                await conn.execute("set constraints all immediate")
+        except asyncpg.ForeignKeyViolationError:
+            raise HTTPException(404) from None
+        KNOWN[idempotency_key] = (order, cents, payment)
+        return {"payment": payment}
+""",
+)
+A_LOCK = ("PAY = ", "import asyncio\nKNOWN, LOCK = {}, asyncio.Lock()\nPAY = ")
+NOT_COMPARED = ("(known", "False and (known")
+NO_TRANSACTION = ("acquire() as conn, conn.transaction():", "acquire() as conn:")
+ADVISORY = (
+    "        known = await conn.fetchrow(\n",
+    """        await conn.execute(
+            "select pg_advisory_xact_lock(hashtextextended($1, 4))", idempotency_key)
+        known = await conn.fetchrow(
+""",
+)
+IS_THERE = (
+    "        try:\n            payment = await conn.fetchval(PAY, order, cents)\n"
+    "        except asyncpg.ForeignKeyViolationError:\n",
+    "        payment = None\n"
+    '        if await conn.fetchval("select true from orders where id = $1", order):\n'
+    "            payment = await conn.fetchval(PAY, order, cents)\n"
+    "        else:\n",
+)
+IN_USE = (
+    "    async with app.state.pool.acquire() as conn, conn.transaction():\n",
+    """    async with app.state.pool.acquire() as conn, conn.transaction():
+        if not await conn.fetchval(
+                "select pg_try_advisory_xact_lock(hashtextextended($1, 4))", idempotency_key):
+            raise HTTPException(409, "it is running")
+""",
+)
+ALL_404 = ("asyncpg.ForeignKeyViolationError:", "asyncpg.PostgresError:")
+BY_ITS_CONTENT = (
+    "    if idempotency_key is None:\n",
+    '    idempotency_key = idempotency_key and f"{order}/{cents}"\n'
+    "    if idempotency_key is None:\n",
+)
+FOUND_BY_ITS_ERROR = (
+    """        is_new = await conn.fetchval(\"""
+            insert into payment_keys (key, order_id, amount_cents) values ($1, $2, $3)
+            on conflict do nothing returning true\""", idempotency_key, order, cents)
+""",
+    """        try:
+            async with conn.transaction():
+                is_new = await conn.execute(
+                    "insert into payment_keys (key, order_id, amount_cents) values ($1, $2, $3)",
+                    idempotency_key, order, cents)
+        except asyncpg.UniqueViolationError:
+            is_new = False
+""",
+)
+
 TRAPS = {
+    (0, "null"): _solution(
+        0,
+        ("    if row is None:", "    if row is None and number < 0:"),
+        ("dict(row)", "row and dict(row)"),
+    ),
+    (0, "crash"): _solution(0, ("    if row is None:", "    if row is None and number < 0:")),
     (1, "before COMMIT"): _starter(1, HANDLER, ON_SAME, RAISES),
     (1, "half"): _solution(
         1, ("acquire() as conn, conn.transaction():", "acquire() as conn:"), AUTOCOMMIT
@@ -286,6 +386,10 @@ TRAPS = {
         ),
     ),
     (3, "restarts all"): _solution(3, ('return "live"', "return await ready()")),
+    (4, "looks first"): _solution(4, KNOWN_FIRST, INSERTED_LATE),
+    (4, "in memory"): _solution(4, KEPT_IN_MEMORY, A_LOCK),
+    (4, "any request"): _solution(4, NOT_COMPARED),
+    (4, "burnt"): _solution(4, NO_TRANSACTION),
 }
 A_CONNECTION_EACH = (
     "    async with request.app.state.pool.acquire() as conn, conn.transaction():\n"
@@ -388,4 +492,32 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
             ),
         ),
     ),
+)
+MORE_ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
+    (0, None, _solution(0, ("dict(row)", "{'id': row[0], 'total_cents': row['total_cents']}"))),
+    (0, "", _solution(0, ("HTTPException(404", "HTTPException(400"))),
+    (
+        2,
+        "",
+        _solution(2, ('os.environ["PROVIDER"], timeout=5', 'os.environ["PROVIDER"], timeout=2')),
+    ),
+    (
+        2,
+        "",
+        _solution(
+            2,
+            ('os.environ["PROVIDER"], timeout=5', 'os.environ["PROVIDER"], timeout=2'),
+            (
+                "        failed = reply.status_code\n    except httpx.TimeoutException:\n",
+                ANSWERS_LATE,
+            ),
+        ),
+    ),
+    (4, "", _solution(4, IN_USE)),
+    (4, "", _solution(4, LOCKED_KEYS)),
+    (4, "", _solution(4, ALL_404)),
+    (4, "", _solution(4, BY_ITS_CONTENT)),
+    (4, "", _solution(4, ("HTTPException(422", "HTTPException(409"))),
+    (4, None, _solution(4, KNOWN_FIRST, INSERTED_LATE, ADVISORY)),
+    (4, None, _solution(4, FOUND_BY_ITS_ERROR, IS_THERE)),
 )

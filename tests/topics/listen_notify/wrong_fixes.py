@@ -489,7 +489,263 @@ async def close_the_callers_connection(conn: Any, print_ticket: Any) -> None:
     await _queued(conn, print_ticket, lambda _: conn.close())
 
 
+async def without_quotes(conn: Any, channel: str, seat: str) -> None:
+    await conn.execute(f"notify {channel}, '{seat}'")
+
+
+async def the_name_in_quotes(conn: Any, channel: str, seat: str) -> None:
+    await conn.execute(f"""notify "{channel}", '{seat}'""")
+
+
+async def quotes_by_the_server(conn: Any, channel: str, seat: str) -> None:
+    sql = await conn.fetchval("select format('notify %I, %L', $1::text, $2::text)", channel, seat)
+    await conn.execute(sql)
+
+
+async def in_lower_case(conn: Any, channel: str, seat: str) -> None:
+    await conn.execute("select pg_notify(lower($1), $2)", channel, seat)
+
+
+ROUND = "select id from jobs where done_at is null and not_before <= now() order by id limit 1"
+TAKE = f"{ROUND} for update skip locked"
+DONE = "update jobs set done_at = now() where id = $1"
+FAILED = """update jobs set attempts = attempts + 1, last_error = $2, not_before =
+    case when attempts < 2 then clock_timestamp() + interval '1 minute' * 2 ^ attempts
+    else 'infinity' end where id = $1"""
+
+
+async def without_a_pause(conn: Any, work: Any) -> int | None:
+    async with conn.transaction():
+        job: int | None = await conn.fetchval(
+            "select id from jobs where done_at is null order by id limit 1 for update skip locked"
+        )
+        if job is None:
+            return None
+        try:
+            async with conn.transaction():
+                await work(conn, job)
+        except Exception as error:
+            if conn.is_closed():
+                raise
+            await conn.execute(FAILED, job, repr(error))
+        else:
+            await conn.execute(DONE, job)
+    return job
+
+
+async def without_a_savepoint(conn: Any, work: Any) -> int | None:
+    job: int | None = None
+    with contextlib.suppress(asyncpg.InFailedSQLTransactionError):
+        async with conn.transaction():
+            job = await conn.fetchval(TAKE)
+            if job is None:
+                return None
+            try:
+                await work(conn, job)
+            except Exception as error:
+                if conn.is_closed():
+                    raise
+                await conn.execute("delete from tickets where job_id = $1", job)
+                await conn.execute(FAILED, job, repr(error))
+            else:
+                await conn.execute(DONE, job)
+    return job
+
+
+async def keep_what_was_stored(conn: Any, work: Any) -> int | None:
+    tickets: list[Any] = []
+    async with conn.transaction():
+        job: int | None = await conn.fetchval(TAKE)
+        if job is None:
+            return None
+        try:
+            async with conn.transaction():
+                await work(conn, job)
+        except Exception as error:
+            if conn.is_closed():
+                raise
+            tickets = [job]
+            await conn.execute(FAILED, job, repr(error))
+        else:
+            await conn.execute(DONE, job)
+    for one in tickets:
+        await conn.execute("insert into tickets values ($1) on conflict do nothing", one)
+    return job
+
+
+async def count_being_cancelled(conn: Any, work: Any) -> int | None:
+    async with conn.transaction():
+        job: int | None = await conn.fetchval(TAKE)
+        if job is None:
+            return None
+        try:
+            async with conn.transaction():
+                await work(conn, job)
+        except BaseException as error:
+            if conn.is_closed():
+                raise
+            await conn.execute(FAILED, job, repr(error))
+        else:
+            await conn.execute(DONE, job)
+    return job
+
+
+async def note_it_afterwards(conn: Any, work: Any) -> int | None:
+    job: int | None = None
+    try:
+        async with conn.transaction():
+            job = await conn.fetchval(TAKE)
+            if job is None:
+                return None
+            await work(conn, job)
+            await conn.execute(DONE, job)
+    except Exception as error:
+        if conn.is_closed():
+            raise
+        await conn.execute(FAILED, job, repr(error))
+    return job
+
+
+async def wait_for_the_others(conn: Any, work: Any) -> int | None:
+    async with conn.transaction():
+        job: int | None = await conn.fetchval(f"{ROUND} for update")
+        if job is None:
+            return None
+        try:
+            async with conn.transaction():
+                await work(conn, job)
+        except Exception as error:
+            if conn.is_closed():
+                raise
+            await conn.execute(FAILED, job, repr(error))
+        else:
+            await conn.execute(DONE, job)
+    return job
+
+
+async def str_of_the_error(conn: Any, work: Any) -> int | None:
+    async with conn.transaction():
+        job: int | None = await conn.fetchval(TAKE)
+        if job is None:
+            return None
+        try:
+            async with conn.transaction():
+                await work(conn, job)
+        except Exception as error:
+            if conn.is_closed():
+                raise
+            await conn.execute(FAILED, job, str(error))
+        else:
+            await conn.execute(DONE, job)
+    return job
+
+
+async def always_a_minute(conn: Any, work: Any) -> int | None:
+    async with conn.transaction():
+        job: int | None = await conn.fetchval(TAKE)
+        if job is None:
+            return None
+        try:
+            async with conn.transaction():
+                await work(conn, job)
+        except Exception as error:
+            if conn.is_closed():
+                raise
+            await conn.execute(FAILED.replace(" * 2 ^ attempts", ""), job, repr(error))
+        else:
+            await conn.execute(DONE, job)
+    return job
+
+
+async def a_lost_connection_is_no_news(conn: Any, work: Any) -> int | None:
+    with contextlib.suppress(asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError):
+        return await _by_hand(conn, work)
+    return None
+
+
+async def _by_hand(conn: Any, work: Any) -> int | None:
+    """Savepoints in SQL, and the pause by Python."""
+    await conn.execute("begin")
+    try:
+        row = await conn.fetchrow(TAKE.replace("select id", "select id, attempts"))
+        if row is not None:
+            await conn.execute("savepoint work")
+            try:
+                await work(conn, row["id"])
+            except Exception as error:
+                await conn.execute("rollback to work")
+                pause = {0: "1 min", 1: "2 min"}.get(row["attempts"])
+                await conn.execute(
+                    "update jobs set attempts = attempts + 1, last_error = $2, not_before ="
+                    " coalesce(now() + $3::text::interval, 'infinity') where id = $1",
+                    row["id"],
+                    f"{error!r}",
+                    pause,
+                )
+            else:
+                await conn.execute(DONE, row["id"])
+        await conn.execute("commit")
+    except BaseException:
+        if not conn.is_closed():
+            await conn.execute("rollback")
+        raise
+    return int(row["id"]) if row else None
+
+
+async def leave_without_an_end(conn: Any, work: Any) -> int | None:
+    """By hand, and `begin` stands open when there is no job."""
+    if not conn.is_in_transaction():
+        await conn.execute("begin")
+    if await conn.fetchval(f"select count(*) from ({TAKE}) s") == 0:
+        return None
+    await conn.execute("rollback")
+    return await _by_hand(conn, work)
+
+
+class _Attempt:
+    """A job that is held, and what came of it."""
+
+    def __init__(self, conn: Any) -> None:
+        self.conn = conn
+
+    async def __aenter__(self) -> int | None:
+        self.outer = self.conn.transaction()
+        await self.outer.start()
+        job: int | None = await self.conn.fetchval(TAKE)
+        self.inner = self.conn.transaction()
+        await self.inner.start()
+        self.job = job
+        return job
+
+    async def __aexit__(self, kind: Any, error: Any, _: Any) -> bool:
+        if self.conn.is_closed() or (error and not isinstance(error, Exception)):
+            if not self.conn.is_closed():
+                await self.outer.rollback()
+            return False
+        if error:
+            await self.inner.rollback()
+            await self.conn.execute(FAILED, self.job, repr(error))
+        else:
+            await self.inner.commit()
+            await self.conn.execute(DONE, self.job)
+        await self.outer.commit()
+        return True
+
+
+async def a_class_for_an_attempt(conn: Any, work: Any) -> int | None:
+    async with _Attempt(conn) as job:
+        if job is not None:
+            await work(conn, job)
+    return job
+
+
+async def by_hand(conn: Any, work: Any) -> int | None:
+    return await _by_hand(conn, work)
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (0, "folded"): without_quotes,
+    (0, "text"): the_name_in_quotes,
     (1, "polls"): ask_all_the_time,
     (1, "larger number"): remember_the_largest,
     (1, "dead connection"): add_the_listener_again,
@@ -504,6 +760,11 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "on the loop"): catch_it_in_the_callback,
     (3, "all at once"): a_thread_for_each,
     (3, "stops"): try_around_the_loop,
+    (4, "at once"): without_a_pause,
+    (4, "aborted"): without_a_savepoint,
+    (4, "kept"): keep_what_was_stored,
+    (4, "cancelled"): count_being_cancelled,
+    (4, "free meanwhile"): note_it_afterwards,
 }
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, None, read_the_whole_table),
@@ -521,4 +782,15 @@ OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "on the loop", an_async_callback_that_blocks),
     (3, None, a_lock_in_the_callback),
 )
-MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (*ANSWERS,)
+MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    *ANSWERS,
+    (0, None, quotes_by_the_server),
+    (0, "folded", in_lower_case),
+    (4, "", wait_for_the_others),
+    (4, "", str_of_the_error),
+    (4, "", leave_without_an_end),
+    (4, "", always_a_minute),
+    (4, "", a_lost_connection_is_no_news),
+    (4, None, by_hand),
+    (4, None, a_class_for_an_attempt),
+)

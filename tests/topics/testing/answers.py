@@ -654,7 +654,7 @@ ANSWERS: tuple[tuple[int, str | None, Path], ...] = (
     (3, "waits", dropped_without_force),
     (3, "wrong loop", for_the_session),
     (3, "wrong loop", for_the_module),
-    (3, "", of_one_connection),
+    (3, "one connection", of_one_connection),
     (3, "", an_empty_database),
     (3, "the shop's own", of_the_shop),
     (3, "", template_of_the_shop),

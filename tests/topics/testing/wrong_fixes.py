@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from firedrill import course
@@ -10,6 +11,7 @@ from firedrill import course
 from ..code import written
 from .answers import ANSWERS
 
+STARTER = re.compile(r" *### STARTER\n(?:.*\n)*? *### END SOLUTION\n?")
 SOLUTION = course.REPOSITORY / "solutions/16_testing.ipynb"
 
 
@@ -20,7 +22,7 @@ def solved(number: int) -> str:
         for cell in cells
         if f"task-{number}" in cell["metadata"].get("tags", [])
     ]
-    return source.partition("\n")[2].partition("### STARTER")[0]
+    return STARTER.sub("", source.partition("\n")[2])
 
 
 def changed(name: str, number: int, *changes: tuple[str, str]) -> Path:
@@ -193,6 +195,47 @@ FRESH = (
 )
 CLOSE = ("pool.terminate()", "await pool.close()")
 
+PLAIN = ("@pytest_asyncio.fixture\n", '@pytest.fixture(scope="function")\n')
+OF_THE_SESSION = (
+    "@pytest_asyncio.fixture\n",
+    '@pytest_asyncio.fixture(scope="session", loop_scope="session")\n',
+)
+RETURNS = ("    yield conn\n    await conn.close()", "    return conn")
+BY_A_POOL = (
+    '    conn = await asyncpg.connect(os.environ["DATABASE_URL"])\n'
+    "    yield conn\n    await conn.close()",
+    '    async with asyncpg.create_pool(os.environ["DATABASE_URL"]) as pool:\n'
+    "        async with pool.acquire() as conn:\n            yield conn",
+)
+CLOSED_TOO_SOON = (
+    "    yield conn\n    await conn.close()",
+    "    await conn.close()\n    yield conn",
+)
+AT_ONCE = '            await conn.execute("set constraints all immediate")\n'
+NUMBER = """            now = await conn.fetchval("select pg_current_xact_id()")
+            assert now == begun, "the code has begun another transaction"
+"""
+SUPPRESSED = "with contextlib.suppress(asyncpg.InFailedSQLTransactionError):"
+BEGUN = '        begun = await conn.fetchval("select pg_current_xact_id()")\n'
+MARKED = (
+    (BEGUN, "        await conn.execute(\"select set_config('encore.test', 'mine', true)\")\n"),
+    (
+        NUMBER,
+        "            mark = await conn.fetchval(\"select current_setting('encore.test', true)\")\n"
+        '            assert mark == "mine"\n',
+    ),
+)
+IN_FINALLY = (
+    (AT_ONCE, ""),
+    (
+        "        try:\n            await transaction.rollback()\n"
+        "        finally:\n            await conn.close(timeout=5)",
+        "        with contextlib.suppress(asyncpg.InFailedSQLTransactionError):\n"
+        "            await conn.execute('set constraints all immediate')\n"
+        "        await transaction.rollback()\n        await conn.close(timeout=5)",
+    ),
+)
+
 TRAPS = {
     (1, "deletes"): changed("delete_everything", 1, (BLOCK, DELETES)),
     (1, "stays"): changed("free_the_seats", 1, (BLOCK, TRUNCATE_LATER)),
@@ -244,6 +287,13 @@ TRAPS = {
     (2, "finds too little"): changed(
         "look_at_nothing", 2, (ASK, ""), ("(1, 7300, 7300, ", "(row[0], row[1], row[2], ")
     ),
+    (0, "not run"): changed("made_by_pytest", 0, PLAIN),
+    (0, "another loop"): changed("one_for_the_session", 0, OF_THE_SESSION),
+    (0, "left open"): changed("return_it", 0, RETURNS),
+    (4, "not asked"): changed("only_the_number", 4, (AT_ONCE, "")),
+    (4, "another one"): changed("only_the_constraints", 4, (NUMBER, "")),
+    (4, "already failed"): changed("in_any_case", 4, (SUPPRESSED, "if True:")),
+    (4, "left open"): changed("ask_in_finally", 4, *IN_FINALLY),
     (3, "the shop's own"): written(ALONE + THE_SHOPS, "commit_in_the_shop"),
     (3, "wrong loop"): written(ALONE + ONE_SESSION, "one_pool_for_all"),
     (3, "one connection"): written(ALONE + CONNECTION, "one_connection_for_all"),
@@ -284,4 +334,26 @@ OTHER_ANSWERS = (
     (3, "one for all", written(ALONE + CLEAN_UP, "clean_up_the_sales")),
     (3, "one name", changed("one_name", 3, A_NAME)),
 )
-MORE_ANSWERS = (*ANSWERS,)
+MORE_ANSWERS = (
+    *ANSWERS,
+    (0, None, changed("by_a_pool", 0, BY_A_POOL)),
+    (0, "", changed("closed_too_soon", 0, CLOSED_TOO_SOON)),
+    (4, "", changed("from_the_beginning", 4, (AT_ONCE, ""), (BEGUN, BEGUN + AT_ONCE[4:]))),
+    (
+        4,
+        "not asked",
+        changed("hear_nothing", 4, ("InFailedSQLTransactionError", "PostgresError")),
+    ),
+    (4, "", changed("commit_it", 4, ("transaction.rollback()", "transaction.commit()"))),
+    (4, None, changed("a_mark", 4, *MARKED)),
+    (
+        4,
+        None,
+        changed(
+            "the_number_as_text",
+            4,
+            ("pg_current_xact_id()", "pg_current_xact_id()::text"),
+            ("all immediate", "payments_order_id_fkey immediate"),
+        ),
+    ),
+)

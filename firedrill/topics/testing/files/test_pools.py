@@ -14,7 +14,8 @@ async def sell(pool, label):
 
 
 async def test_one_of_two_gets_the_seat(pool):
-    async with pool.acquire() as first, pool.acquire() as second:
+    async with pool.acquire() as first, asyncio.timeout(5) as limit, pool.acquire() as second:
+        limit.reschedule(None)
         assert await second.fetchval("select pg_backend_pid()") != await first.fetchval(
             "select pg_backend_pid()"
         )
