@@ -44,14 +44,8 @@ def provide(version: str) -> Path:
 
 def _install(version: str, folder: Path) -> None:
     """Only a wheel: a build needs a compiler, and fails on a Python newer than the release."""
-    if importlib.util.find_spec("pip"):
-        install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install"]
-    elif uv := shutil.which("uv", path=os.pathsep.join(PLACES)):
-        install = [uv, "pip", "install", f"--python={sys.executable}"]
-    else:
-        raise Unavailable("Looked for pip or uv, which fetch other releases of asyncpg: neither.")
     done = subprocess.run(
-        [*install, "--quiet", "--only-binary=:all:", "--target", folder, f"asyncpg=={version}"],
+        [*installer(), "--quiet", "--only-binary=:all:", "--target", folder, f"asyncpg=={version}"],
         text=True,
         capture_output=True,
     )
@@ -63,3 +57,15 @@ def _install(version: str, folder: Path) -> None:
             + "\n".join(errors[-2:] or [done.stderr.strip()[-300:]])
             + "\nTake another release, or another Python."
         )
+
+
+def installer() -> list[str]:
+    """The command that installs packages for this Python: pip's, or uv's.
+
+    Raises `Unavailable`.
+    """
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip", "--disable-pip-version-check", "install"]
+    if uv := shutil.which("uv", path=os.pathsep.join(PLACES)):
+        return [uv, "pip", "install", f"--python={sys.executable}"]
+    raise Unavailable("Looked for pip or uv, which fetch packages: found neither.")
