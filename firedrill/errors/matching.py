@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from . import general, guesses, noise, paste, words
+from . import general, guesses, noise, paste
 from .answers import LIKELY, POSSIBLE, SURE, Answer, Found, hedged, of_another_database
 from .entry import Entry
 from .index import Searched, searched
@@ -21,7 +21,11 @@ def answer(pasted: str | bytes) -> Answer:
     if not text:
         return Answer([])
     flat = " ".join(text.split())
-    found = by_title(flat) or _by_text(text, flat) or guesses.alone(flat) or words.by_words(flat)
+    found = by_title(flat) or _by_text(text, flat) or guesses.alone(flat)
+    if not found:
+        from . import words  # takes time that most answers need not take
+
+        found = words.by_words(flat)
     return Answer(found) if found else guesses.unknown(text)
 
 
