@@ -12,7 +12,7 @@ what came of it, or is refused with an error.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -154,14 +154,16 @@ FEATURES: dict[str, Probe] = {
 }
 
 
-async def matrix(stack: Stack, *features: str) -> views.Table:
-    """A row for each feature, or for those named; a column for PostgreSQL itself and for each
-    pool mode."""
+async def matrix(
+    stack: Stack, *features: str, columns: Sequence[str] = ("direct", *POOL_MODES)
+) -> views.Table:
+    """A row for each feature, or for those named; a column for PostgreSQL itself ("direct") and for
+    each pool mode, or for those named."""
     names = features or tuple(FEATURES)
     # One after the other: all modes lead to one database, where they would meet each other's locks
     # and notifications.
-    columns = [await _column(stack, mode, names) for mode in ("direct", *POOL_MODES)]
-    return views.Table(["feature", "direct", *POOL_MODES], list(zip(names, *columns, strict=True)))
+    found = [await _column(stack, mode, names) for mode in columns]
+    return views.Table(["feature", *columns], list(zip(names, *found, strict=True)))
 
 
 def draw(table: views.Table) -> None:

@@ -69,5 +69,5 @@ def test_reset_restores_the_exercise_and_keeps_the_learners(
 def test_a_drill_that_does_not_exist_is_named() -> None:
     with pytest.raises(servers.Unavailable, match=r"There is no exercise '99'.*01_connecting"):
         drills.open("99")
-    with pytest.raises(IndexError, match=r"drill\[1\] to drill\[3\]"):
-        drills.open("01")[4]
+    with pytest.raises(IndexError, match=r"drill\[0\] to drill\[4\]"):
+        drills.open("01")[9]

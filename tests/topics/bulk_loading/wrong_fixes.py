@@ -532,7 +532,160 @@ async def written_into_the_text(conn: Any, prices: Any) -> int:
     return int(said.split()[-1])
 
 
+BALCONY = "insert into balcony values ($1, $2)"
+
+
+async def row_after_row(conn: Any, rows: Any) -> None:
+    async with conn.transaction():
+        statement = await conn.prepare(BALCONY)
+        for row in rows:
+            await statement.fetch(*row)
+
+
+async def only_the_first_hundred(conn: Any, rows: Any) -> None:
+    await conn.executemany(BALCONY, rows[:100])
+
+
+async def as_two_arrays(conn: Any, rows: Any) -> None:
+    labels, prices = zip(*rows, strict=True)
+    await conn.execute(
+        "insert into balcony select * from unnest($1::text[], $2::int[])", labels, prices
+    )
+
+
+PARTNER = "insert into partner_seats (label, price_cents, note) values ($1, $2, $3)"
+CAME = """
+    drop table if exists pg_temp.came;
+    create temporary table came (line int generated always as identity,
+        label text, price_cents int, note text) on commit drop"""
+COLUMNS = ["label", "price_cents", "note"]
+FIRST_OF_EACH = """
+    insert into partner_seats (label, price_cents, note)
+    select distinct on (label) label, price_cents, note from came order by label, line
+    on conflict do nothing"""
+
+
+async def _came(conn: Any, records: Any, store: str = FIRST_OF_EACH, table: str = CAME) -> int:
+    async with conn.transaction():
+        await conn.execute(table)
+        await conn.copy_records_to_table("came", records=records, columns=COLUMNS)
+        said = await conn.execute(store)
+    return int(said.split()[-1])
+
+
+async def a_list_of_all(conn: Any, seats: Any) -> int:
+    return await _came(conn, [seat async for seat in seats])
+
+
+async def batches_of(seats: Any, size: int = 500) -> Any:
+    batch = []
+    async for seat in seats:
+        batch.append(seat)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    yield batch
+
+
+async def _stored(conn: Any, batch: Any) -> int:
+    labels, prices, notes = zip(*batch, strict=True) if batch else ((), (), ())
+    said = await conn.execute(
+        "insert into partner_seats select * from unnest($1::text[], $2::int[], $3::text[]) "
+        "on conflict do nothing",
+        labels,
+        prices,
+        notes,
+    )
+    return int(said.split()[-1])
+
+
+async def batch_after_batch(conn: Any, seats: Any) -> int:
+    return sum([await _stored(conn, batch) async for batch in batches_of(seats)])
+
+
+async def batches_in_one_transaction(conn: Any, seats: Any) -> int:
+    async with conn.transaction():
+        return await batch_after_batch(conn, seats)
+
+
+async def straight_into_the_table(conn: Any, seats: Any) -> int:
+    said = await conn.copy_records_to_table("partner_seats", records=seats, columns=COLUMNS)
+    return int(said.split()[-1])
+
+
+async def the_last_of_each(conn: Any, seats: Any) -> int:
+    return await _came(conn, seats, FIRST_OF_EACH.replace("line", "line desc"))
+
+
+async def whichever_comes_first(conn: Any, seats: Any) -> int:
+    overwrite = "on conflict (label) do update set price_cents = excluded.price_cents"
+    return await _came(conn, seats, FIRST_OF_EACH.replace("on conflict do nothing", overwrite))
+
+
+async def once_in_a_transaction(conn: Any, seats: Any) -> int:
+    return await _came(conn, seats, table=CAME.partition(";")[2])
+
+
+async def a_table_for_the_session(conn: Any, seats: Any) -> int:
+    return await _came(conn, seats, table=CAME.replace("on commit drop", ""))
+
+
+async def what_came_until_then(conn: Any, seats: Any) -> int:
+    async def until_it_breaks() -> Any:
+        try:
+            async for seat in seats:
+                yield seat
+        except Exception:
+            return
+
+    return await _came(conn, until_it_breaks())
+
+
+async def all_that_came(conn: Any, seats: Any) -> int:
+    count = 0
+
+    async def counted() -> Any:
+        nonlocal count
+        async for seat in seats:
+            count += 1
+            yield seat
+
+    await _came(conn, counted())
+    return count
+
+
+class Loader:
+    """A right answer of another style: a table that is dropped by hand, and numbers of Python's."""
+
+    def __init__(self, conn: Any) -> None:
+        self.conn, self.line = conn, 0
+
+    async def numbered(self, seats: Any) -> Any:
+        async for seat in seats:
+            self.line += 1
+            yield (self.line, *seat)
+
+    async def load(self, seats: Any) -> int:
+        async with self.conn.transaction():
+            await self.conn.execute(
+                "create temporary table mine (line int, label text, price_cents int, note text)"
+            )
+            await self.conn.copy_records_to_table("mine", records=self.numbered(seats))
+            said = await self.conn.execute(FIRST_OF_EACH.replace("came", "mine"))
+            await self.conn.execute("drop table mine")
+        return int(said.split()[-1])
+
+
+async def by_a_class(conn: Any, seats: Any) -> int:
+    return await Loader(conn).load(seats)
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (0, "one by one"): row_after_row,
+    (4, "collects"): a_list_of_all,
+    (4, "half"): batch_after_batch,
+    (4, "duplicate"): straight_into_the_table,
+    (4, "last one"): the_last_of_each,
     (1, "nothing"): all_in_one,
     (1, "half"): until_the_first_bad_one,
     (1, "aborted"): caught_in_one_transaction,
@@ -680,6 +833,15 @@ MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "", errors_are_no_seats),
     (3, "", unknown_events_left_out),
     (3, "", written_into_the_text),
+    (0, "", only_the_first_hundred),
+    (0, None, as_two_arrays),
+    (4, "", whichever_comes_first),
+    (4, "", once_in_a_transaction),
+    (4, "", a_table_for_the_session),
+    (4, "half", what_came_until_then),
+    (4, "", all_that_came),
+    (4, None, batches_in_one_transaction),
+    (4, None, by_a_class),
 )
 
 # Codecs and functions that raise, give the wrong type, or end the connection: a report all the

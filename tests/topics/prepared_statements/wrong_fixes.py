@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -276,7 +277,126 @@ async def with_a_class_of_prices(conn: Any, event: int, labels: list[str]) -> li
     return list(map(Prices(await conn.fetch(query, event, list(set(labels)))).of, labels))
 
 
+async def a_text_for_each_seat(conn: Any, seat: int) -> Any:
+    return await conn.fetchval(f"select price_cents from seats where id = {seat}")
+
+
+async def a_number_as_text(conn: Any, seat: int) -> Any:
+    price = await conn.fetchval("select price_cents from seats where id::text = $1", str(seat))
+    return price or 0
+
+
+async def prepared_each_time(conn: Any, seat: int) -> Any:
+    statement = await conn.prepare("select price_cents from seats where id = $1")
+    return await statement.fetchval(seat)
+
+
+LABELS = "select label from seats order by id"
+PAGE = "select id, label from seats where id > $1 order by id limit 50"
+
+
+async def a_cursor_of_the_connection(conn: Any, write: Any) -> None:
+    async with conn.transaction():
+        cursor = await conn.cursor(LABELS)
+        while rows := await cursor.fetch(50):
+            await write([row["label"] for row in rows])
+
+
+async def all_of_it_in_slices(conn: Any, write: Any) -> None:
+    labels = [row["label"] for row in await conn.fetch(LABELS)]
+    for start in range(0, len(labels), 50):
+        await write(labels[start : start + 50])
+
+
+async def _pages(conn: Any, write: Any, query: str = PAGE) -> None:
+    last = 0
+    while rows := await conn.fetch(query, last):
+        await write([row["label"] for row in rows])
+        last = rows[-1]["id"]
+
+
+async def a_snapshot_for_each_page(conn: Any, write: Any) -> None:
+    async with conn.transaction():
+        await _pages(conn, write)
+
+
+async def pages_of_one_snapshot(conn: Any, write: Any) -> None:
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        await _pages(conn, write)
+
+
+async def pages_in_any_order(conn: Any, write: Any) -> None:
+    async with conn.transaction(isolation="repeatable_read"):
+        count = await conn.fetchval("select count(*) from seats")
+        for start in range(0, count, 50):
+            rows = await conn.fetch("select label from seats limit 50 offset $1", start)
+            await write([row["label"] for row in rows])
+
+
+async def a_chosen_name(conn: Any, write: Any) -> None:
+    async with conn.transaction():
+        cursor = await (await conn.prepare(LABELS, name=f"export_{uuid.uuid4()}")).cursor()
+        while rows := await cursor.fetch(50):
+            await write([row["label"] for row in rows])
+
+
+async def row_by_row(conn: Any, write: Any, prefetch: int = 50) -> None:
+    part: list[str] = []
+    async with conn.transaction():
+        async for row in (await conn.prepare(LABELS)).cursor(prefetch=prefetch):
+            part.append(row["label"])
+            if len(part) == 50:
+                await write(part)
+                part = []
+        if part:
+            await write(part)
+
+
+async def many_rows_ahead(conn: Any, write: Any) -> None:
+    await row_by_row(conn, write, prefetch=200)
+
+
+async def without_the_last_part(conn: Any, write: Any) -> None:
+    async with conn.transaction():
+        cursor = await (await conn.prepare(LABELS)).cursor()
+        while len(rows := await cursor.fetch(49)) == 49:
+            await write([row["label"] for row in rows])
+
+
+async def an_empty_part_at_the_end(conn: Any, write: Any) -> None:
+    async with conn.transaction():
+        cursor = await (await conn.prepare(LABELS)).cursor()
+        rows: Any = True
+        while rows:
+            rows = await cursor.fetch(50)
+            await write([row["label"] for row in rows])
+
+
+async def what_cannot_be_written_is_left_out(conn: Any, write: Any) -> None:
+    async with conn.transaction():
+        cursor = await (await conn.prepare(LABELS)).cursor()
+        while rows := await cursor.fetch(50):
+            with contextlib.suppress(Exception):
+                await write([row["label"] for row in rows])
+
+
+async def begin_and_commit(conn: Any, write: Any) -> None:
+    await conn.execute("begin")
+    await conn.execute(f"declare export cursor for {LABELS}")
+    while rows := await conn.fetch("fetch 50 from export"):
+        await write([row["label"] for row in rows])
+    await conn.execute("commit")
+
+
+async def declared_in_sql(conn: Any, write: Any) -> None:
+    async with conn.transaction():
+        await conn.execute(f"declare export cursor for {LABELS}")
+        while rows := await conn.fetch("fetch 50 from export"):
+            await write([row["label"] for row in rows])
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (0, "one for each"): a_text_for_each_seat,
     (1, "not asyncpg's"): an_option_of_sqlalchemys,
     (1, "not PostgreSQL's"): a_setting_that_does_not_exist,
     (1, "create_pool's"): the_pools_arguments,
@@ -290,6 +410,9 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (3, "pasted"): pasted_into_the_query,
     (3, "whole event"): the_whole_event,
     (3, "a statement for each size"): an_argument_for_each,
+    (4, "named"): a_cursor_of_the_connection,
+    (4, "too early"): all_of_it_in_slices,
+    (4, "two moments"): a_snapshot_for_each_page,
 }
 
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = ()
@@ -318,4 +441,17 @@ MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, None, unnest_with_ordinality),
     (3, None, many_at_once),
     (3, None, with_a_class_of_prices),
+    (0, "", a_number_as_text),
+    (0, None, prepared_each_time),
+    (4, "two moments", _pages),
+    (4, "named", a_chosen_name),
+    (4, "too early", many_rows_ahead),
+    (4, "", pages_in_any_order),
+    (4, "", without_the_last_part),
+    (4, "", an_empty_part_at_the_end),
+    (4, "", what_cannot_be_written_is_left_out),
+    (4, "", begin_and_commit),
+    (4, None, pages_of_one_snapshot),
+    (4, None, row_by_row),
+    (4, None, declared_in_sql),
 )

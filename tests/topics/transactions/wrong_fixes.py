@@ -469,7 +469,166 @@ async def by_recursion(pool: Any, work: Any, left: int = 4) -> Any:
     return await by_recursion(pool, work, left - 1)
 
 
+BOOK = "update seats set status = 'sold' where id = $1"
+PAID = "insert into payments (order_id, amount_cents, method) values ($1, 4200, 'card')"
+
+
+async def through_the_pool(pool: Any, seat: int, order: int) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        await pool.execute(BOOK, seat)
+        await conn.execute(PAID, order)
+
+
+async def leave_out_what_is_refused(pool: Any, seat: int, order: int) -> None:
+    async with pool.acquire() as conn:
+        with contextlib.suppress(asyncpg.PostgresError):
+            async with conn.transaction():
+                await conn.execute(BOOK, seat)
+                await conn.execute(PAID, order)
+
+
+async def payment_first_without_a_block(pool: Any, seat: int, order: int) -> None:
+    await pool.execute(PAID, order)
+    await pool.execute(BOOK, seat)
+
+
+async def as_one_query(pool: Any, seat: int, order: int) -> None:
+    await pool.execute(f"with sold as ({BOOK}) {PAID.replace('$1', '$2')}", seat, order)
+
+
+KEY = "insert into top_ups (key, customer_id, cents) values ($1, $2, $3)"
+ADD = "update wallets set cents = cents + $2 where customer_id = $1"
+SAME = "select customer_id = $2 and cents = $3 from top_ups where key = $1"
+BROKEN = (OSError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)
+BROKEN_TOO = (*BROKEN, asyncpg.InterfaceError)
+
+
+async def _key_and_money(conn: Any, key: str, customer: int, cents: int) -> None:
+    async with conn.transaction():
+        if (
+            await conn.execute(f"{KEY} on conflict do nothing", key, customer, cents)
+            == "INSERT 0 1"
+        ):
+            await conn.execute(ADD, customer, cents)
+        elif not await conn.fetchval(SAME, key, customer, cents):
+            raise ValueError(key)
+
+
+async def _look_and_add(conn: Any, key: str, customer: int, cents: int) -> None:
+    async with conn.transaction():
+        found = await conn.fetchval(SAME, key, customer, cents)
+        if found is None:
+            await conn.execute(KEY, key, customer, cents)
+            await conn.execute(ADD, customer, cents)
+        elif not found:
+            raise ValueError(key)
+
+
+async def _add_in_any_case(conn: Any, key: str, customer: int, cents: int) -> None:
+    async with conn.transaction():
+        await conn.execute(f"{KEY} on conflict do nothing", key, customer, cents)
+        if not await conn.fetchval(SAME, key, customer, cents):
+            raise ValueError(key)
+        await conn.execute(ADD, customer, cents)
+
+
+async def _the_key_by_itself(conn: Any, key: str, customer: int, cents: int) -> None:
+    if await conn.execute(f"{KEY} on conflict do nothing", key, customer, cents) == "INSERT 0 1":
+        await conn.execute(ADD, customer, cents)
+    elif not await conn.fetchval(SAME, key, customer, cents):
+        raise ValueError(key)
+
+
+async def _whatever_it_was_for(conn: Any, key: str, customer: int, cents: int) -> None:
+    async with conn.transaction():
+        if (
+            await conn.execute(f"{KEY} on conflict do nothing", key, customer, cents)
+            == "INSERT 0 1"
+        ):
+            await conn.execute(ADD, customer, cents)
+
+
+async def _one_after_the_other(conn: Any, key: str, customer: int, cents: int) -> None:
+    async with conn.transaction():
+        await conn.execute("lock table top_ups in exclusive mode")
+        await _look_and_add(conn, key, customer, cents)
+
+
+async def _after_a_duplicate(conn: Any, key: str, customer: int, cents: int) -> None:
+    try:
+        async with conn.transaction():
+            await conn.execute(ADD, customer, cents)
+            await conn.execute(KEY, key, customer, cents)
+    except asyncpg.UniqueViolationError:
+        if not await conn.fetchval(SAME, key, customer, cents):
+            raise ValueError(key) from None
+
+
+async def _behind_the_keys_lock(conn: Any, key: str, customer: int, cents: int) -> None:
+    async with conn.transaction():
+        await conn.execute("select pg_advisory_xact_lock(hashtextextended($1, 4))", key)
+        await _look_and_add(conn, key, customer, cents)
+
+
+async def _without_what_is_refused(conn: Any, key: str, customer: int, cents: int) -> None:
+    with contextlib.suppress(asyncpg.IntegrityConstraintViolationError):
+        await _key_and_money(conn, key, customer, cents)
+
+
+async def _skip_who_is_busy(conn: Any, key: str, customer: int, cents: int) -> None:
+    async with conn.transaction():
+        if await conn.fetchval("select pg_try_advisory_xact_lock(hashtext($1))", key):
+            await _look_and_add(conn, key, customer, cents)
+
+
+def tops_up(work: Any, errors: Any = BROKEN_TOO, attempts: int = 5) -> Callable[..., Any]:
+    """Tries `work` again after these errors."""
+
+    async def top_up(pool: Any, key: str, customer: int, cents: int) -> None:
+        for left in reversed(range(attempts)):
+            try:
+                async with pool.acquire() as conn:
+                    await work(conn, key, customer, cents)
+                return
+            except errors:
+                if not left:
+                    raise
+            await asyncio.sleep(0.01)
+
+    return top_up
+
+
+class Wallets:
+    """A right answer of another style."""
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+
+    async def add(self, key: str, customer: int, cents: int, left: int = 4) -> None:
+        try:
+            conn = await self.pool.acquire(timeout=5)
+            try:
+                await _key_and_money(conn, key, customer, cents)
+            finally:
+                await self.pool.release(conn)
+        except BROKEN_TOO:
+            if not left:
+                raise
+            await asyncio.sleep(0.05)
+            await self.add(key, customer, cents, left - 1)
+
+
+async def by_a_class(pool: Any, key: str, customer: int, cents: int) -> None:
+    await Wallets(pool).add(key, customer, cents)
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
+    (0, "apart"): through_the_pool,
+    (0, "silent"): leave_out_what_is_refused,
+    (4, "looks first"): tops_up(_look_and_add),
+    (4, "again"): tops_up(_add_in_any_case),
+    (4, "key alone"): tops_up(_the_key_by_itself),
+    (4, "gives up"): tops_up(_key_and_money, ()),
     (1, "goes on"): catch_it_more_precisely,
     (1, "aborted block"): store_it_again_in_the_block,
     (1, "no transaction"): without_a_transaction,
@@ -520,4 +679,14 @@ MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (3, "", keep_the_connection),
     (3, "", broken_before_commit),
     (3, None, by_recursion),
+    (0, "apart", payment_first_without_a_block),
+    (0, None, as_one_query),
+    (4, "", tops_up(_whatever_it_was_for)),
+    (4, "", tops_up(_one_after_the_other)),
+    (4, "", tops_up(_skip_who_is_busy)),
+    (4, "", tops_up(_key_and_money, BROKEN_TOO, 50)),
+    (4, "", tops_up(_without_what_is_refused)),
+    (4, None, by_a_class),
+    (4, None, tops_up(_behind_the_keys_lock)),
+    (4, None, tops_up(_after_a_duplicate)),
 )

@@ -1,0 +1,1 @@
+"""What the exercise shows to its learner."""
