@@ -96,7 +96,7 @@ SUBJECT = (
     r"asyncpg|psycopg|sqlalchemy|postgres|pgbouncer|pgvector|alembic|pg_|npgsql|pgpool|supavisor"
     r"|tortoise|:5432|:6432|port 5432|port 6432"
 )
-OURS = r"asyncpg|psycopg|postgres|pgbouncer|npgsql|pgpool|supavisor|:5432|:6432"
+OURS = r"asyncpg|psycopg|postgres|pgbouncer|npgsql|pgpool|supavisor|:5432|:6432|asyncio extension"
 COLLECT = (
     "the whole traceback, from its first line, with the errors that it was caused by; the log of "
     "PostgreSQL, and of the pooler if there is one, of that minute; the versions of PostgreSQL, "

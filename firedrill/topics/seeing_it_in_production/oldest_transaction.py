@@ -52,21 +52,21 @@ async def check(exam: Examination) -> None:
         await _begin(holder)
         outcome, age = await _asked(exam, look)
         seen = _is(outcome, 0.9 * WAIT, age)
-        exam.criterion("a transaction is idle", seen, _against(outcome, age))
+        exam.criterion("a transaction is idle", seen, _told(seen, outcome, age))
         if outcome.returned and outcome.value == 0:
             exam.trap("active")
             return
         await holder.execute("select 1")
         outcome, age = await _asked(exam, look, 0.0)
         seen = _is(outcome, 0.9 * WAIT, age)
-        exam.criterion("it has just run a query", seen, _against(outcome, age))
+        exam.criterion("it has just run a query", seen, _told(seen, outcome, age))
         if not seen and outcome.returned:
             exam.trap("query")
         await holder.execute("rollback")
         await _begin(elsewhere)
         outcome, age = await _asked(exam, look)
         seen = _is(outcome, 0.9 * WAIT, age)
-        exam.criterion("one in another database", seen, _against(outcome, age))
+        exam.criterion("one in another database", seen, _told(seen, outcome, age))
         if outcome.returned and outcome.value == 0:
             exam.trap("here")
         await elsewhere.execute("rollback")
@@ -97,7 +97,9 @@ def _is(outcome: Outcome, least: float, most: float) -> bool:
         return False
 
 
-def _against(outcome: Outcome, age: float) -> str:
+def _told(seen: bool, outcome: Outcome, age: float) -> str:
+    if seen:
+        return "its age"
     if isinstance(outcome.value, int | float) and not isinstance(outcome.value, bool):
         return f"{outcome.value:.2f}, of {age:.2f} s"
     return str(outcome)

@@ -100,7 +100,7 @@ async def _in_vain(exam: Examination, pool: Any, gauge: Any) -> None:
     exam.criterion(
         "no connection is free: TimeoutError after half a second",
         isinstance(outcome.error, TimeoutError) and soon,
-        f"{outcome}, after {outcome.seconds:.1f} s",
+        str(outcome) if soon else f"{outcome}, after {outcome.seconds:.1f} s",
     )
     if outcome.hung:
         exam.trap("forever")
