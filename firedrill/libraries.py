@@ -9,15 +9,11 @@ changes.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from . import releases
-from .servers import Unavailable, cache
 
 TOPICS = Path(__file__).with_name("topics")
 
@@ -28,7 +24,21 @@ def provide(slug: str) -> Path:
 
     Raises `Unavailable`.
     """
-    folder = _installed(TOPICS / slug / "requirements.txt", slug)
+    requirements = TOPICS / slug / "requirements.txt"
+    # Named for the pins as well: after a change of theirs, another folder.
+    pins = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    folder = releases.installed(
+        f"libraries-{slug}-{pins}",
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        str(requirements),
+        sorry=lambda said: (
+            f"The libraries of {requirements} could not be fetched:\n{said.strip()[-300:]}\n"
+            "They come from the package index that pip uses; the folder is kept afterwards. Is "
+            "there a network?"
+        ),
+    )
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     return folder
@@ -38,34 +48,3 @@ def versions(slug: str) -> dict[str, str]:
     """Of each library of the topic, as requirements.txt pins it."""
     pinned = (TOPICS / slug / "requirements.txt").read_text(encoding="utf-8")
     return dict(re.findall(r"^([\w.-]+)==([\w.]+)", pinned, re.M))
-
-
-def _installed(requirements: Path, slug: str) -> Path:
-    """Named for the pins as well: after a change of theirs, another folder."""
-    pins = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
-    path = cache.folder() / f"libraries-{slug}-{pins}-py{releases.PYTHON}"
-    with cache.locked(path):
-        # Renamed only when complete: pip may be killed.
-        if not path.exists():
-            fresh = path.with_name(f"{path.name}.new")
-            shutil.rmtree(fresh, ignore_errors=True)
-            _install(requirements, fresh)
-            os.rename(fresh, path)
-    return path
-
-
-def _install(requirements: Path, folder: Path) -> None:
-    pins = ["--no-deps", "--require-hashes", "-r", str(requirements)]
-    done = subprocess.run(
-        [*releases.installer(), "--quiet", "--only-binary=:all:", "--target", folder, *pins],
-        text=True,
-        capture_output=True,
-    )
-    if done.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise Unavailable(
-            f"The libraries of {requirements} could not be fetched:\n"
-            f"{done.stderr.strip()[-300:]}\n"
-            "They come from the package index that pip uses; the folder is kept afterwards. Is "
-            "there a network?"
-        )

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from .servers import Unavailable, cache
@@ -31,32 +32,41 @@ def provide(version: str) -> Path:
         raise Unavailable(f"{version!r} is no release of asyncpg: it takes one such as 0.30.0.")
     if version.count(".") == 1:
         version += ".0"
-    path = cache.folder() / f"asyncpg-{version}-py{PYTHON}"
-    with cache.locked(path):
-        # Renamed only when complete: pip may be killed.
-        if not path.exists():
-            fresh = path.with_name(f"{path.name}.new")
-            shutil.rmtree(fresh, ignore_errors=True)
-            _install(version, fresh)
-            os.rename(fresh, path)
-    return path
 
-
-def _install(version: str, folder: Path) -> None:
-    """Only a wheel: a build needs a compiler, and fails on a Python newer than the release."""
-    done = subprocess.run(
-        [*installer(), "--quiet", "--only-binary=:all:", "--target", folder, f"asyncpg=={version}"],
-        text=True,
-        capture_output=True,
-    )
-    if done.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise Unavailable(
+    def sorry(said: str) -> str:
+        errors = [line for line in said.splitlines() if line.startswith("ERROR")]
+        return (
             f"There is no asyncpg {version} that is built for Python {PYTHON}:\n"
-            + "\n".join(errors[-2:] or [done.stderr.strip()[-300:]])
+            + "\n".join(errors[-2:] or [said.strip()[-300:]])
             + "\nTake another release, or another Python."
         )
+
+    return installed(f"asyncpg-{version}", f"asyncpg=={version}", sorry=sorry)
+
+
+def installed(name: str, *packages: str, sorry: Callable[[str], str]) -> Path:
+    """The folder of the cache with what pip calls `packages`, for this Python, fetched on first
+    use. `sorry` makes the error's text from what pip has said.
+
+    Only wheels: a build needs a compiler, and fails on a Python newer than the release.
+
+    Raises `Unavailable`.
+    """
+    path = cache.folder() / f"{name}-py{PYTHON}"
+    with cache.locked(path):
+        if not path.exists():
+            # Renamed only when complete: pip may be killed.
+            fresh = path.with_name(f"{path.name}.new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            wheels = ["--quiet", "--only-binary=:all:", "--target", str(fresh)]
+            done = subprocess.run(
+                [*installer(), *wheels, *packages], text=True, capture_output=True
+            )
+            if done.returncode:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise Unavailable(sorry(done.stderr))
+            os.rename(fresh, path)
+    return path
 
 
 def installer() -> list[str]:
