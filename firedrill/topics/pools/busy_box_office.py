@@ -44,6 +44,7 @@ CONNECTIONS = 2
 SOON = 0.59  # seconds: 0.3 on a machine that is busy with other things, and less than twice that
 SEATS = "select id, price_cents from seats where event_id = 5 order by id"
 SOLD_MEANWHILE = "another box office sells the seat while it waits for the row: None"
+CANCEL = "select pg_cancel_backend(pid) from pg_locks where not granted"
 STATUS = "select status::text from seats where id = $1"
 
 
@@ -138,6 +139,20 @@ async def _sell(
         "the customer leaves while the query waits: the connection comes back",
         cancelled,
         "it does" if cancelled else f"{pool.get_idle_size()} of {pool.get_size()} are there",
+    )
+
+    seat = next(seats)
+    async with look.transaction():
+        await look.fetchval("select id from seats where id = $1 for update", seat["id"])
+        waiting = exam.start(seat["id"], of=sell, limit=6)
+        await until(waits_for_the_row, "it waits for the row")
+        await look.execute(CANCEL)
+        ended = await waiting
+    arrives = isinstance(ended.error, asyncpg.QueryCanceledError)
+    exam.criterion(
+        "an administrator cancels the query: the QueryCanceledError arrives",
+        arrives,
+        "it does" if arrives else str(ended),
     )
 
     outcomes = [await exam.call(sell, "A1", limit=3) for _ in range(3)]

@@ -357,6 +357,25 @@ async def by_one_deadline(pool: Any, requests: set[Any], patience: float) -> Non
         pool.terminate()
 
 
+async def every_end_is_busy(dsn: str) -> tuple[Any, Sell]:
+    """An error of the query is told as if the pool were full."""
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=2)
+
+    async def sell(seat_id: Any) -> Any:
+        try:
+            conn = await pool.acquire(timeout=0.3)
+        except TimeoutError:
+            return "busy"
+        try:
+            return await conn.fetchval(UPDATE, seat_id)
+        except (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError):
+            return "busy"
+        finally:
+            await pool.release(conn, timeout=10)
+
+    return pool, sell
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "once"): set_when_connecting,
     (1, "each time"): set_at_each_acquire,
@@ -394,6 +413,7 @@ MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
     (1, "", json_is_no_jsonb),
     (1, None, with_a_text_codec),
     (2, "leak", forget_it_when_cancelled),
+    (2, "", every_end_is_busy),
     (3, "", cancel_nobody),
     (3, None, by_one_deadline),
 )

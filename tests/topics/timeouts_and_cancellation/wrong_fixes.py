@@ -285,6 +285,17 @@ async def both_in_one_transaction(pool: Any, event: int) -> Any:
         return await conn.fetchval(FREE, event), await conn.fetchval(SOLD, event)
 
 
+async def ask_until_the_sum_is_right(pool: Any, event: int) -> Any:
+    """Right as long as each seat is free or sold; with a held one, it asks without an end."""
+    of = "select count(*) from seats where event_id = $1"
+    while True:
+        async with pool.acquire() as conn:
+            free = await conn.fetchval(f"{of} and status = 'free'", event)
+            sold = await conn.fetchval(f"{of} and status = 'sold'", event)
+            if free + sold == await conn.fetchval(of, event):
+                return free, sold
+
+
 TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
     (1, "same connection"): wait_a_little_before_the_retry,
     (1, "rollback"): rollback_before_the_retry,
@@ -307,6 +318,7 @@ TRAPS: dict[tuple[int, str], Callable[..., Any]] = {
 
 OTHER_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = ()
 MORE_ANSWERS: tuple[tuple[int, str | None, Callable[..., Any]], ...] = (
+    (3, "", ask_until_the_sum_is_right),
     (1, "", every_error_is_none),
     (1, "", deaf),
     (1, "", the_sum_of_the_deadlines),
