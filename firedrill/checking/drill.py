@@ -76,7 +76,7 @@ class Task:
     async def _open(self) -> Shop:
         if self._attempt is None or self._attempt.status not in ("failed", "could not judge"):
             raise Unavailable(
-                f"open() shows how a check fails, and the last one did not: "
+                "open() shows how a check fails, and the last one did not: "
                 f"await drill[{self.number}].check(...) first."
             )
         met = [met for _, met, _ in self._attempt.exam.criteria]

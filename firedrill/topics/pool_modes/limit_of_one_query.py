@@ -17,7 +17,7 @@ HINTS = (
 
 TRAPS = {
     "left": "The setting has stayed on the server connection, and another client has it now.",
-    "outside": "SET LOCAL outside of a transaction sets nothing; PostgreSQL only warns.",
+    "outside": "SET LOCAL outside a transaction sets nothing; PostgreSQL only warns.",
 }
 
 SHOW = "select current_setting('statement_timeout')"

@@ -27,8 +27,8 @@ HINTS = (
 TRAPS = {
     "named": "A statement had a name. Another process may have given the same name to another "
     "statement on that server connection.",
-    "too early": "More rows came over the wire than parts were written: with a large table, they "
-    "are in the memory of this process.",
+    "too early": "A row came over the wire before a part needed it: a part that is read ahead, the "
+    "whole table, or a row that belongs to no part. A large table would fill the memory here.",
     "two moments": "A seat that was changed during the export came as it was afterwards, and the "
     "others as they were before.",
 }

@@ -1,4 +1,4 @@
-"""Stretch: what happens outside of the database, once it is committed."""
+"""Stretch: what happens outside the database, after COMMIT."""
 
 from __future__ import annotations
 
